@@ -1,0 +1,37 @@
+import type { HeaderMap } from '../match/header-map.ts'
+import type { Claims } from '../policy/facts.ts'
+
+/** What request authentication reads. `headers` is changed in place: tokens leave, claim headers are set. */
+export interface AuthenticationRequest {
+  readonly method: string
+  readonly scheme: string
+  readonly host: string
+  /** The normalized target with its query. */
+  readonly path: string
+  readonly headers: HeaderMap
+}
+
+/** A refusal as Envoy's jwt_authn filter words it. */
+export interface Rejection {
+  readonly kind: 'rejected'
+  readonly status: 401 | 403
+  readonly body: string
+  readonly wwwAuthenticate: string
+  /** Envoy's response code details, `jwt_authn_access_denied{...}`. */
+  readonly details: string
+}
+
+/** `claims` is null when no token was presented (which is not a refusal). `path` is the target without the token. */
+export interface Accepted {
+  readonly kind: 'accepted'
+  readonly claims: Claims | null
+  readonly path: string
+}
+
+export type Authentication = Accepted | Rejection
+
+/** The RequestAuthentication rules of one workload. */
+export interface RequestAuthenticator {
+  /** Synchronous whenever the keys are at hand. `now` is in milliseconds since the epoch. */
+  authenticate(request: AuthenticationRequest, now: number): Authentication | Promise<Authentication>
+}

@@ -1,0 +1,23 @@
+import type { Provider } from './provider.ts'
+import type { Origin } from './resource.ts'
+
+/** `meshConfig.pathNormalization.normalization`; DEFAULT is BASE. */
+export type PathNormalization = 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
+
+/** What the product uses of Istio's MeshConfig. */
+export interface MeshConfig {
+  /** Default `cluster.local`. */
+  readonly trustDomain: string
+  readonly trustDomainAliases: readonly string[]
+  /** Default `istio-system`. */
+  readonly rootNamespace: string
+  readonly pathNormalization: PathNormalization
+  /** In the file's order; names are unique. */
+  readonly providers: readonly Provider[]
+  /** Names of extensionProviders of other kinds (tracers, loggers): known, but not usable by CUSTOM. */
+  readonly otherProviders: readonly string[]
+  /** `defaultConfig.gatewayTopology.numTrustedProxies`, default 0. */
+  readonly numTrustedProxies: number
+  /** Null when no mesh configuration was read and the defaults apply. */
+  readonly origin: Origin | null
+}

@@ -1,0 +1,51 @@
+import type { Code } from './catalog.ts'
+import { catalog } from './catalog.ts'
+import type { Path, SourceDocument } from './document.ts'
+
+export type Severity = 'error' | 'warning' | 'info'
+
+/**
+ * One problem in a user's file. Diagnostics are data: producing one never stops the work, so that a single run
+ * reports all of them.
+ *
+ * `line` and `column` count from 1 and point at the offending key (or, for a wrong value, at the value). They are
+ * absent only where there is no text to point at (a file that cannot be read).
+ */
+export interface Diagnostic {
+  readonly code: Code
+  readonly severity: Severity
+  readonly file: string
+  readonly line?: number
+  readonly column?: number
+  /** What is wrong: lower case, no final period, the user's own words in backticks. */
+  readonly message: string
+  /** What to write instead. */
+  readonly help?: string
+  /** A request that shows the effect, in the format of `sallyport explain`. */
+  readonly example?: unknown
+}
+
+/** Where a diagnostic points: a place inside a document, or a whole file. */
+export type Place =
+  | { readonly document: SourceDocument; readonly path: Path; readonly at?: 'key' | 'value' }
+  | { readonly file: string; readonly line?: number; readonly column?: number }
+
+/** Builds a diagnostic with the severity that the catalog gives its code. */
+export function diagnostic(
+  code: Code,
+  place: Place,
+  message: string,
+  extra: { readonly help?: string; readonly example?: unknown } = {},
+): Diagnostic {
+  const at = 'document' in place ? place.document.locate(place.path, place.at ?? 'key') : place
+  const file = 'document' in place ? place.document.file : place.file
+  return {
+    code,
+    severity: catalog[code].severity,
+    file,
+    ...(at.line === undefined ? {} : { line: at.line }),
+    ...(at.column === undefined ? {} : { column: at.column }),
+    message,
+    ...extra,
+  }
+}
