@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { maskHeaders, maskTarget } from './mask.ts'
+
+const token = `${Buffer.from('{"alg":"none"}').toString('base64url')}.${Buffer.from('{"sub":"a"}').toString('base64url')}.c2ln`
+
+test('values of headers that carry credentials are hidden, in whatever case', () => {
+  const names = ['Authorization', 'proxy-authorization', 'COOKIE', 'set-cookie', 'X-Api-Key', 'x-amz-security-token']
+  for (const [, value] of maskHeaders(names.map((name) => [name, 's3cret']))) assert.equal(value, '***')
+})
+
+test('other headers are shown, without the tokens in them', () => {
+  const shown = maskHeaders(
+    [
+      ['accept', 'text/html'],
+      ['x-forwarded', `for=a; jwt=${token}; b`],
+      ['x-custom', 's3cret'],
+    ],
+    new Set(['x-custom']),
+  )
+  assert.deepEqual(shown, [
+    ['accept', 'text/html'],
+    ['x-forwarded', 'for=a; jwt=***; b'],
+    ['x-custom', '***'],
+  ])
+})
+
+test('lines and values are bounded', () => {
+  const shown = maskHeaders(Array.from({ length: 500 }, () => ['a', 'x'.repeat(100_000)] as const))
+  assert.equal(shown.length, 128)
+  assert.ok(shown.every(([, value]) => value.length <= 513))
+})
+
+test('parameters that carry credentials are hidden', () => {
+  const cases: [string, string][] = [
+    ['/a', '/a'],
+    ['/a?x=1&y', '/a?x=1&y'],
+    ['/a?access_token=abc&x=1', '/a?access_token=***&x=1'],
+    ['/a?x=1;Token=abc', '/a?x=1;Token=***'],
+    ['/a?%61ccess_token=abc', '/a?%61ccess_token=***'],
+    ['/cb?code=abc#id_token=def', '/cb?code=***#id_token=***'],
+    ['/a?key=1&password=2&client_secret=3&sig=4', '/a?key=***&password=***&client_secret=***&sig=***'],
+    ['/a?key=a?b=c&x=1', '/a?key=***&x=1'],
+    ['/a?next=/b?token=abc', '/a?next=/b?token=abc'.replace('abc', '***')],
+    ['http://user:pass@host/a?x=1', 'http://***@host/a?x=1'],
+    [`/t/${token}/x?y=${token}`, '/t/***/x?y=***'],
+  ]
+  for (const [target, expected] of cases) assert.equal(maskTarget(target), expected, target)
+  assert.equal(maskTarget('/a?ticket=abc', new Set(['ticket'])), '/a?ticket=***')
+})
+
+test('a long target is cut, and hostile ones cost no more than their length', () => {
+  assert.ok(maskTarget(`/${'x'.repeat(100_000)}`).length <= 2049)
+  const started = performance.now()
+  for (const hostile of ['eyJ'.repeat(700), '?'.repeat(2048), '?a'.repeat(1000), '?='.repeat(1000)])
+    maskTarget(`/${hostile}`)
+  assert.ok(performance.now() - started < 200)
+})
