@@ -26,6 +26,9 @@ export const catalog = {
   SP106: entry('error', 'a value is not one of those allowed'),
   SP107: entry('error', 'an API version is not one that Istio accepts for the kind'),
   SP108: entry('info', 'a kind is not used and was skipped'),
+  SP109: entry('error', 'two documents declare the same resource with different contents'),
+  SP110: entry('info', 'a resource is declared twice with the same contents'),
+  SP111: entry('error', 'two unrelated workloads have one name'),
 } as const satisfies Record<string, Entry>
 
 export type Code = keyof typeof catalog
