@@ -25,8 +25,8 @@ export function openCaFolder(folder: string, options: DevelopmentCaOptions): Ope
 }
 
 function open(folder: string, options: DevelopmentCaOptions): OpenedCa | null {
-  const root = read(join(folder, 'root-cert.pem'))
   const key = read(join(folder, 'root-key.pem'))
+  const root = key === null ? read(join(folder, 'root-cert.pem')) : awaitRoot(folder)
   if (root === null && key === null) return null
   if (root === null || key === null) {
     const absent = root === null ? 'root-cert.pem' : 'root-key.pem'
@@ -36,7 +36,7 @@ function open(folder: string, options: DevelopmentCaOptions): OpenedCa | null {
   return 'kind' in ca ? { kind: 'failed', reason: `${folder}: ${ca.reason}` } : { kind: 'opened', ca }
 }
 
-/** The lock is the folder of the maker; both files appear whole, the certificate last. */
+/** Both files appear whole: first the key, which only one process can be the first to make, then the certificate. */
 function create(folder: string, options: DevelopmentCaOptions): OpenedCa {
   mkdirSync(folder, { recursive: true })
   const ca = createDevelopmentCa(options)
@@ -58,16 +58,16 @@ function create(folder: string, options: DevelopmentCaOptions): OpenedCa {
     if (made('root-cert.pem', ca.root, 0o644)) return { kind: 'created', ca }
     return { kind: 'failed', reason: `${folder} got another root-cert.pem while its key was made` }
   }
-  return awaitOther(folder, options)
+  return open(folder, options) ?? { kind: 'failed', reason: `${folder} lost its root while it was opened` }
 }
 
-/** Another process has linked its key and is about to link its certificate: a matter of microseconds. */
-function awaitOther(folder: string, options: DevelopmentCaOptions): OpenedCa {
-  const end = performance.now() + 2000
+/** Another process that has made its key is about to make its certificate: a matter of microseconds. */
+function awaitRoot(folder: string): string | null {
+  const end = performance.now() + 500
   const sleep = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
-    if (read(join(folder, 'root-cert.pem')) !== null || performance.now() > end)
-      return open(folder, options) ?? { kind: 'failed', reason: `${folder} lost its root while it was opened` }
+    const root = read(join(folder, 'root-cert.pem'))
+    if (root !== null || performance.now() > end) return root
     Atomics.wait(sleep, 0, 0, 10)
   }
 }
