@@ -107,13 +107,13 @@ function tryRule(rule: PreparedRule, request: AuthenticationRequest, now: number
   if (found.length === 0) return missing
   const outcome = verifyAll(rule, found, now)
   if (outcome.kind !== 'failed' || !otherKeysMightHelp(outcome.reason)) return outcome
-  const refetch = rule.keys.refetch(now)
+  const refetch = rule.keys.refetch()
   return refetch === null ? outcome : refetch.then(() => verifyAll(rule, found, now))
 }
 
 /** All tokens that a rule finds must verify. Envoy starts from the last one. */
 function verifyAll(rule: PreparedRule, found: readonly FoundToken[], now: number): Outcome {
-  const keys = rule.keys.current(now)
+  const keys = rule.keys.current()
   const tokens: VerifiedToken[] = []
   for (let i = found.length - 1; i >= 0; i--) {
     const { text, source } = found[i] as FoundToken
@@ -125,7 +125,14 @@ function verifyAll(rule: PreparedRule, found: readonly FoundToken[], now: number
 }
 
 function otherKeysMightHelp(reason: JwtFailure): boolean {
-  return reason === "Jwks doesn't have key to match kid or alg from Jwt" || reason === 'Jwks remote fetch is failed'
+  switch (reason) {
+    case "Jwks doesn't have key to match kid or alg from Jwt":
+    case "Jwks doesn't have any valid public key":
+    case 'Jwks remote fetch is failed':
+      return true
+    default:
+      return false
+  }
 }
 
 /**
