@@ -81,8 +81,8 @@ function normalizeOnce(path: string, mode: 'BASE' | 'MERGE_SLASHES' | 'DECODE_AN
 const ESCAPED_SLASH = /%2f|%5c/gi
 const SLASHES = /\/{2,}/g
 
-function decodeSlash(escape: string): string {
-  return escape.charCodeAt(1) === 0x32 ? '/' : '\\'
+function decodeSlash(escaped: string): string {
+  return escaped.charCodeAt(1) === 0x32 ? '/' : '\\'
 }
 
 /** `\` becomes `/`, escaped unreserved bytes are decoded, and bytes that no path may hold are escaped. */
