@@ -44,6 +44,10 @@ export type CheckOutcome =
       readonly kind: 'allow'
       readonly changes: readonly HeaderChange[]
       readonly responseChanges: readonly HeaderChange[]
+      /** Applied to the path after `changes` (see `applyQuery`). Absent: the query stays as it is. */
+      readonly queryChanges?: QueryChanges
+      /** Absent: the request line stays as it is. */
+      readonly rewrite?: RequestRewrite
     }
   | {
       readonly kind: 'deny'
@@ -51,9 +55,43 @@ export type CheckOutcome =
       readonly headers: readonly (readonly [string, string])[]
       readonly body: Uint8Array
     }
-  | { readonly kind: 'error'; readonly reason: CheckFailure; readonly message: string }
+  | {
+      readonly kind: 'error'
+      readonly reason: CheckFailure
+      /** For logs: names no secret. */
+      readonly message: string
+      /** What the client is sent, unless the provider fails open. Absent: `statusOnError` with an empty body. */
+      readonly reply?: ErrorReply
+    }
 
+export interface ErrorReply {
+  /** Null: the provider's `statusOnError`. */
+  readonly status: number | null
+  readonly headers: readonly (readonly [string, string])[]
+  readonly body: Uint8Array
+}
+
+/**
+ * - `unavailable`: no endpoint, no connection, an RPC status other than OK, a 5xx, an answer that cannot be decoded, or
+ *   the authorizer's own error answer. `timeout`: no answer in time. Both fail open where the provider says so.
+ * - `invalid`: an answer that must not be applied, such as a header value with a line break. It never fails open: the
+ *   client gets the status of `reply`, 500 (Envoy's `ext_authz_invalid`).
+ * - `cancelled`: nobody waits for the answer any more.
+ */
 export type CheckFailure = 'timeout' | 'unavailable' | 'invalid' | 'cancelled'
+
+/** Changes of the query, sets before removals. Keys and values are inserted as they are: the authorizer encodes them. */
+export interface QueryChanges {
+  readonly set: readonly (readonly [string, string])[]
+  readonly remove: readonly string[]
+}
+
+/** The request's own line as an authorizer sets it with `:method`, `:path`, and `:authority` or `host`. */
+export interface RequestRewrite {
+  readonly method?: string
+  readonly path?: string
+  readonly authority?: string
+}
 
 /** A change of header lines, in Envoy's order: all sets, then appends, then removals. */
 export type HeaderChange =

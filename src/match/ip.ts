@@ -16,9 +16,19 @@ export interface IpBlock {
   readonly bits: number
 }
 
-/** Null when `text` is no address. Zones (`%eth0`) are refused; an IPv4-mapped IPv6 address is IPv4, as in Envoy. */
+/** Null when `text` is no address. Zones (`%eth0`) are refused; an IPv4-mapped IPv6 address stays IPv6. */
 export function parseIp(text: string): IpAddress | null {
   return text.includes(':') ? parseV6(text) : parseV4(text)
+}
+
+/**
+ * The address of a socket: an IPv4 client of a dual-stack listener shows as IPv4-mapped and is IPv4 to every policy,
+ * as in Envoy.
+ */
+export function parseSocketIp(text: string): IpAddress | null {
+  const ip = parseIp(text)
+  const mapped = ip?.v6 && ip.a === 0 && ip.b === 0 && ip.c === 0xffff
+  return mapped ? { v6: false, a: ip.d, b: 0, c: 0, d: 0 } : ip
 }
 
 /** An address (then /32 or /128) or a CIDR range. Null when `text` is neither. */
@@ -95,9 +105,7 @@ function parseV6(text: string): IpAddress | null {
   if (halves.length === 2 ? missing < 1 : missing !== 0) return null
   const groups = [...head, ...new Array<number>(missing).fill(0), ...tail]
   const word = (i: number) => (((groups[i] as number) << 16) | (groups[i + 1] as number)) >>> 0
-  const ip = { v6: true, a: word(0), b: word(2), c: word(4), d: word(6) }
-  const mapped = ip.a === 0 && ip.b === 0 && ip.c === 0xffff
-  return mapped ? { v6: false, a: ip.d, b: 0, c: 0, d: 0 } : ip
+  return { v6: true, a: word(0), b: word(2), c: word(4), d: word(6) }
 }
 
 /** The 16-bit groups of one side of `::`; a dotted IPv4 address may end the text. */

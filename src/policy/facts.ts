@@ -1,3 +1,4 @@
+import { asciiLower } from '../match/bytes.ts'
 import type { HeaderMap } from '../match/header-map.ts'
 import type { IpAddress } from '../match/ip.ts'
 import type { Json } from '../source/document.ts'
@@ -43,6 +44,8 @@ export class Facts {
   readonly sni: string
   readonly method: string
   readonly host: string
+  /** For host conditions, which ignore case. */
+  readonly lowerHost: string
   readonly scheme: string
   readonly headers: HeaderMap | null
   remoteIp: IpAddress
@@ -63,6 +66,7 @@ export class Facts {
     this.sni = connection.sni
     this.method = request?.method ?? ''
     this.host = request?.host ?? ''
+    this.lowerHost = asciiLower(this.host)
     this.scheme = request?.scheme ?? ''
     this.headers = request?.headers ?? null
     this.remoteIp = request?.remoteIp ?? connection.sourceIp

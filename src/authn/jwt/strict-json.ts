@@ -1,0 +1,167 @@
+import type { Json } from '../../source/document.ts'
+
+export type JsonObject = { readonly [key: string]: Json }
+
+/** As deep as Envoy's JSON parser goes. */
+const maxDepth = 100
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * Parses a JSON object (RFC 8259) and refuses what lets two readers see two meanings: repeated member names, invalid
+ * UTF-8, numbers beyond a double. Objects have no prototype, so that a claim called `constructor` is only ever the
+ * token's. Null when `bytes` is anything else.
+ */
+export function parseJsonObject(bytes: Uint8Array): JsonObject | null {
+  let text: string
+  try {
+    text = utf8.decode(bytes)
+  } catch {
+    return null
+  }
+  const parser = new Parser(text)
+  try {
+    return parser.document()
+  } catch (error) {
+    if (error === malformed) return null
+    throw error
+  }
+}
+
+/** One value, thrown and caught in this file only: an Error would cost a stack trace for each bad token. */
+const malformed = Symbol('malformed JSON')
+
+const numberSyntax = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
+
+class Parser {
+  readonly #text: string
+  #at = 0
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  document(): JsonObject {
+    this.#space()
+    if (this.#text[this.#at] !== '{') throw malformed
+    const value = this.#object(1)
+    this.#space()
+    if (this.#at !== this.#text.length) throw malformed
+    return value
+  }
+
+  #value(depth: number): Json {
+    if (depth > maxDepth) throw malformed
+    switch (this.#text[this.#at]) {
+      case '{':
+        return this.#object(depth)
+      case '[':
+        return this.#list(depth)
+      case '"':
+        return this.#string()
+      case 't':
+        return this.#word('true', true)
+      case 'f':
+        return this.#word('false', false)
+      case 'n':
+        return this.#word('null', null)
+      default:
+        return this.#number()
+    }
+  }
+
+  #object(depth: number): JsonObject {
+    const object: { [key: string]: Json } = Object.create(null)
+    this.#at++
+    this.#space()
+    if (this.#take('}')) return object
+    do {
+      this.#space()
+      if (this.#text[this.#at] !== '"') throw malformed
+      const key = this.#string()
+      if (key in object) throw malformed
+      this.#space()
+      if (!this.#take(':')) throw malformed
+      this.#space()
+      object[key] = this.#value(depth + 1)
+      this.#space()
+    } while (this.#take(','))
+    if (!this.#take('}')) throw malformed
+    return object
+  }
+
+  #list(depth: number): Json[] {
+    const list: Json[] = []
+    this.#at++
+    this.#space()
+    if (this.#take(']')) return list
+    do {
+      this.#space()
+      list.push(this.#value(depth + 1))
+      this.#space()
+    } while (this.#take(','))
+    if (!this.#take(']')) throw malformed
+    return list
+  }
+
+  #string(): string {
+    const start = this.#at
+    const text = this.#text
+    let escaped = false
+    for (let i = start + 1; i < text.length; i++) {
+      const c = text.charCodeAt(i)
+      if (c === 0x22) {
+        this.#at = i + 1
+        return escaped ? this.#unescape(start) : text.slice(start + 1, i)
+      }
+      if (c < 0x20) throw malformed
+      if (c === 0x5c) {
+        escaped = true
+        i++
+      }
+    }
+    throw malformed
+  }
+
+  /** The platform's parser knows the escapes; an unpaired surrogate is no character and is refused. */
+  #unescape(start: number): string {
+    let value: string
+    try {
+      value = JSON.parse(this.#text.slice(start, this.#at))
+    } catch {
+      throw malformed
+    }
+    if (/\p{Surrogate}/u.test(value)) throw malformed
+    return value
+  }
+
+  #number(): number {
+    numberSyntax.lastIndex = this.#at
+    const match = numberSyntax.exec(this.#text)
+    if (match === null) throw malformed
+    const value = Number(match[0])
+    if (!Number.isFinite(value)) throw malformed
+    this.#at += match[0].length
+    return value
+  }
+
+  #word<T>(word: string, value: T): T {
+    if (!this.#text.startsWith(word, this.#at)) throw malformed
+    this.#at += word.length
+    return value
+  }
+
+  #take(char: string): boolean {
+    if (this.#text[this.#at] !== char) return false
+    this.#at++
+    return true
+  }
+
+  #space(): void {
+    for (;;) {
+      const c = this.#text.charCodeAt(this.#at)
+      if (c !== 0x20 && c !== 0x0a && c !== 0x0d && c !== 0x09) return
+      this.#at++
+    }
+  }
+}

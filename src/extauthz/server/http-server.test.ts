@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict'
+import { Buffer } from 'node:buffer'
+import { once } from 'node:events'
+import { request as send } from 'node:http'
+import { connect } from 'node:net'
+import { after, test } from 'node:test'
+import type { Logger } from '../../observe/log.ts'
+import type { Authorizer, AuthorizerOptions, AuthorizerRequest } from '../index.ts'
+import { allow, createAuthorizer, deny } from '../index.ts'
+
+const silent: Logger = { level: 'error', debug() {}, info() {}, warn() {}, error() {} }
+const running: Authorizer[] = []
+after(() => Promise.all(running.map((authorizer) => authorizer.close({ grace: 0 }))))
+
+async function start(options: Partial<AuthorizerOptions>): Promise<number> {
+  const authorizer = createAuthorizer({ check: () => deny(), logger: silent, ...options })
+  running.push(authorizer)
+  const { http } = await authorizer.listen({ http: '127.0.0.1:0' })
+  assert(http)
+  return http.port
+}
+
+interface Reply {
+  readonly status: number | undefined
+  /** Without the headers that Node adds. */
+  readonly headers: [string, string][]
+  readonly body: string
+}
+
+async function ask(
+  port: number,
+  method: string,
+  path: string,
+  headers: string[] = ['Host', 'web.foo'],
+  body = '',
+): Promise<Reply> {
+  const message = send({ host: '127.0.0.1', port, method, path, headers, agent: false }).end(body)
+  const [response] = await once(message, 'response')
+  let text = ''
+  for await (const chunk of response.setEncoding('latin1')) text += chunk
+  const lines: [string, string][] = []
+  for (let i = 0; i < response.rawHeaders.length; i += 2)
+    lines.push([response.rawHeaders[i], response.rawHeaders[i + 1]])
+  const added = ['date', 'connection', 'content-length', 'keep-alive']
+  return {
+    status: response.statusCode,
+    headers: lines.filter(([name]) => !added.includes(name.toLowerCase())),
+    body: text,
+  }
+}
+
+test('any method and path is asked about, with lines, host and body', async () => {
+  const seen: AuthorizerRequest[] = []
+  const port = await start({
+    check(request) {
+      seen.push(request)
+      return allow({
+        headers: { 'x-team': 'web' },
+        removeHeaders: ['a', 'b'],
+        responseHeaders: { 'set-cookie': ['c=1', 'd=2'] },
+      })
+    },
+  })
+  const headers = [
+    'Host',
+    'web.foo:8000',
+    'X-A',
+    '1',
+    'x-a',
+    '2',
+    'x-envoy-auth-partial-body',
+    'true',
+    'content-length',
+    '3',
+  ]
+  const reply = await ask(port, 'DELETE', '/check//x?y=z', headers, 'abc')
+  assert.deepEqual(reply, {
+    status: 200,
+    headers: [
+      ['x-team', 'web'],
+      ['set-cookie', 'c=1'],
+      ['set-cookie', 'd=2'],
+      ['x-envoy-auth-headers-to-remove', 'a, b'],
+    ],
+    body: '',
+  })
+  const [request] = seen
+  assert(request)
+  const { method, path, pathname, host, truncated } = request
+  assert.deepEqual(
+    { method, path, pathname, host, truncated },
+    { method: 'DELETE', path: '/check//x?y=z', pathname: '/check//x', host: 'web.foo:8000', truncated: true },
+  )
+  assert.equal(request.headers['x-a'], '1,2')
+  assert.deepEqual(request.headerLines.slice(0, 2), [
+    ['x-a', '1'],
+    ['x-a', '2'],
+  ])
+  assert.equal(request.body.text(), 'abc')
+})
+
+test('a denial is sent as it is', async () => {
+  const port = await start({
+    check: () => deny({ status: 302, headers: { location: '/login', 'x-name': 'ü' }, body: 'go' }),
+  })
+  assert.deepEqual(await ask(port, 'GET', '/'), {
+    status: 302,
+    headers: [
+      ['location', '/login'],
+      ['x-name', Buffer.from('ü', 'utf8').toString('latin1')],
+    ],
+    body: 'go',
+  })
+})
+
+const refusals: [string, AuthorizerOptions['check']][] = [
+  ['denies with 200', () => deny({ status: 200 })],
+  ['denies with 503', () => deny({ status: 503 })],
+  [
+    'throws',
+    () => {
+      throw new Error('x')
+    },
+  ],
+  ['splits the response', () => allow({ headers: { a: 'b\r\n\r\nHTTP/1.1 200 OK' } })],
+  ['hangs', () => new Promise(() => {})],
+]
+for (const [what, check] of refusals) {
+  test(`a check that ${what} is answered with 403`, async () => {
+    const port = await start({ check, timeout: 20 })
+    const reply = await ask(port, 'GET', '/')
+    assert.deepEqual([reply.status, reply.headers], [403, []])
+  })
+}
+
+test('a body above the limit is refused before it is read', async () => {
+  const port = await start({ check: () => allow() })
+  const socket = connect(port, '127.0.0.1')
+  socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\n')
+  socket.write('x'.repeat(4_999_999))
+  const [answer] = await once(socket.setEncoding('latin1'), 'data')
+  assert.match(answer, /^HTTP\/1\.1 413 /)
+  socket.destroy()
+})
+
+test('close ends idle connections and waits for the check under way', async () => {
+  let release: (() => void) | undefined
+  const entered = new Promise<void>((resolve) => {
+    running[running.length] = createAuthorizer({
+      logger: silent,
+      check: () => {
+        resolve()
+        return new Promise((answer) => {
+          release = () => answer(allow())
+        })
+      },
+    })
+  })
+  const authorizer = running.at(-1) as Authorizer
+  const { http } = await authorizer.listen({ http: '127.0.0.1:0' })
+  assert(http)
+  const reply = ask(http.port, 'GET', '/')
+  await entered
+  const closed = authorizer.close()
+  release?.()
+  assert.equal((await reply).status, 200)
+  await closed
+})

@@ -1,0 +1,45 @@
+/**
+ * Headers that Envoy keeps in one slot: repeated lines are joined with a bare `,` and tested as one value, while every
+ * other header is tested line by line (measured on Envoy 1.40).
+ */
+const joined: ReadonlySet<string> = new Set([
+  'accept',
+  'accept-encoding',
+  'access-control-request-headers',
+  'access-control-request-method',
+  'authorization',
+  'cache-control',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'grpc-accept-encoding',
+  'grpc-timeout',
+  'if-match',
+  'if-none-match',
+  'origin',
+  'pragma',
+  'referer',
+  'te',
+  'user-agent',
+  'via',
+  'x-client-trace-id',
+  'x-forwarded-client-cert',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-port',
+  'x-forwarded-proto',
+  'x-request-id',
+])
+
+export function isJoinedHeader(name: string): boolean {
+  return joined.has(name)
+}
+
+/** Names of pseudo headers and what stands for them; null for ordinary ones. */
+export type PseudoHeader = ':authority' | ':method' | ':path' | ':scheme'
+
+export function isPseudoHeader(name: string): name is PseudoHeader {
+  return name === ':authority' || name === ':method' || name === ':path' || name === ':scheme'
+}

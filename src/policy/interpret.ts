@@ -1,0 +1,216 @@
+import { peerRegex } from '../match/spiffe.ts'
+import type { StringMatch } from '../match/string-match.ts'
+import type { CustomVerdict, Decider, DryRun, Verdict } from './decider.ts'
+import type { Facts } from './facts.ts'
+import { isJoinedHeader, isPseudoHeader } from './header-lines.ts'
+import type { Condition, Conjunction, Match, PolicyIr, PresenceMatch, RuleIr, Ruleset } from './ir.ts'
+import { actualOf, type MatchAttempt, type RuleTrace } from './trace.ts'
+
+/**
+ * The slow and obvious engine: it reads the IR as it stands, builds a regular expression for every value, and can tell
+ * why. It judges the compiled engine and explains decisions; it shares no matching code with it.
+ */
+export function createInterpreter(ir: PolicyIr): Decider {
+  return {
+    custom: (facts) => interpretCustom(ir, facts),
+    decide: (facts) => interpretDecision(ir, facts),
+    audit: (facts) => ir.audit !== null && firstMatch(ir.audit, facts) !== null,
+    dryRun: (facts) => interpretDryRun(ir, facts),
+  }
+}
+
+/** How one rule fared: whether it matched and, if not, what failed in each alternative. */
+export function traceRule(rule: RuleIr, facts: Facts): RuleTrace {
+  const from = attempts(rule.principals, facts)
+  const to = attempts(rule.permissions, facts)
+  const matched = from.some((attempt) => attempt === null) && to.some((attempt) => attempt === null)
+  const failures = [from, to].flatMap((side) => (side.some((attempt) => attempt === null) ? [] : side))
+  return { id: rule.id, matched, failed: matched ? [] : failures.filter((attempt) => attempt !== null) }
+}
+
+function interpretCustom(ir: PolicyIr, facts: Facts): CustomVerdict {
+  const { custom } = ir
+  switch (custom.kind) {
+    case 'none':
+      return { kind: 'pass' }
+    case 'refuse': {
+      for (const rules of custom.rulesets) {
+        const rule = firstMatch(rules, facts)
+        if (rule !== null) return { kind: 'deny', policy: rule.id }
+      }
+      return { kind: 'pass' }
+    }
+    case 'ask': {
+      const refused = firstMatch(custom.refused, facts)
+      if (refused !== null) return { kind: 'deny', policy: refused.id }
+      const rule = firstMatch(custom.rules, facts)
+      return rule === null ? { kind: 'pass' } : { kind: 'ask', provider: custom.provider, policy: rule.id }
+    }
+    default:
+      return custom satisfies never
+  }
+}
+
+function interpretDecision(ir: PolicyIr, facts: Facts): Verdict {
+  const denied = ir.deny === null ? null : firstMatch(ir.deny, facts)
+  if (denied !== null) return { kind: 'deny', phase: 'deny', policy: denied.id }
+  if (ir.allow === null) return { kind: 'allow', policy: null }
+  const allowed = firstMatch(ir.allow, facts)
+  return allowed === null ? { kind: 'deny', phase: 'allow', policy: 'none' } : { kind: 'allow', policy: allowed.id }
+}
+
+/** Shadow rules stand in the DENY and ALLOW filters: a request that DENY refuses never reaches the second. */
+function interpretDryRun(ir: PolicyIr, facts: Facts): DryRun | null {
+  const deny = ir.shadowDeny === null ? undefined : shadow(ir.shadowDeny, facts, 'denied', 'allowed')
+  const reached = ir.deny === null || firstMatch(ir.deny, facts) === null
+  const allow = ir.shadowAllow === null || !reached ? undefined : shadow(ir.shadowAllow, facts, 'allowed', 'denied')
+  if (deny === undefined && allow === undefined) return null
+  return { ...(allow === undefined ? {} : { allow }), ...(deny === undefined ? {} : { deny }) }
+}
+
+function shadow(rules: Ruleset, facts: Facts, hit: 'allowed' | 'denied', miss: 'allowed' | 'denied') {
+  const rule = firstMatch(rules, facts)
+  return { result: rule === null ? miss : hit, policy: rule?.id ?? null }
+}
+
+function firstMatch(rules: Ruleset, facts: Facts): RuleIr | null {
+  return rules.find((rule) => traceRule(rule, facts).matched) ?? null
+}
+
+/** For each alternative: null when all its conditions hold, else the first that does not. */
+function attempts(alternatives: readonly Conjunction[], facts: Facts): readonly (MatchAttempt | null)[] {
+  return alternatives.map((conjunction) => {
+    for (const condition of conjunction) {
+      const failure = fails(condition, facts)
+      if (failure !== null) return failure
+    }
+    return null
+  })
+}
+
+function fails(condition: Condition, facts: Facts): MatchAttempt | null {
+  const { any, none, field, at } = condition
+  if (any.length > 0 && !any.some((match) => hits(match, facts))) {
+    const expected = any.map((match) => match.written)
+    return { field, at, expected: { anyOf: expected }, actual: actualOf(any[0] as Match, facts) }
+  }
+  if (none.some((match) => hits(match, facts))) {
+    const expected = none.map((match) => match.written)
+    return { field: notName(field), at, expected: { noneOf: expected }, actual: actualOf(none[0] as Match, facts) }
+  }
+  return null
+}
+
+/** `when` entries keep their key; fields have a twin. */
+function notName(field: string): string {
+  return field.includes('.') ? field : `not${field.charAt(0).toUpperCase()}${field.slice(1)}`
+}
+
+function hits(match: Match, facts: Facts): boolean {
+  switch (match.kind) {
+    case 'peer':
+      return facts.peer !== '' && whole(peerRegex(match.pattern)).test(facts.peer)
+    case 'requestPrincipal':
+      return claimHits(match.issuer, facts.claims?.iss) && claimHits(match.subject, facts.claims?.sub)
+    case 'sourceIp':
+      return inBlock(facts.sourceIp, match.block)
+    case 'remoteIp':
+      return inBlock(facts.remoteIp, match.block)
+    case 'destinationIp':
+      return inBlock(facts.destinationIp, match.block)
+    case 'port':
+      return facts.destinationPort === match.port
+    case 'sni':
+      return whole(stringRegex(match.match)).test(facts.sni)
+    case 'host':
+      return presenceHits(match.match, facts.lowerHost)
+    case 'method':
+      return presenceHits(match.match, facts.method)
+    case 'path':
+      return whole(stringRegex(match.match)).test(facts.urlPath)
+    case 'pathTemplate':
+      return whole(templateRegex(match.template.text)).test(facts.urlPath)
+    case 'header':
+      return headerValues(match.name, facts).some((value) => presenceHits(match.match, value))
+    case 'claim': {
+      const claim = match.path.reduce<unknown>(member, facts.claims)
+      return [claim, ...(Array.isArray(claim) ? claim : [])].some((value) => claimHits(match.match, value))
+    }
+    case 'metadata': {
+      const value = facts.metadata?.[match.filter]?.[match.key]
+      return match.list
+        ? Array.isArray(value) && value.some((item) => claimHits(match.match, item))
+        : claimHits(match.match, value)
+    }
+    default:
+      return match satisfies never
+  }
+}
+
+function member(value: unknown, key: string): unknown {
+  const object = typeof value === 'object' && value !== null && !Array.isArray(value) && Object.hasOwn(value, key)
+  return object ? (value as Record<string, unknown>)[key] : undefined
+}
+
+function claimHits(match: StringMatch, value: unknown): boolean {
+  return typeof value === 'string' && whole(stringRegex(match)).test(value)
+}
+
+function presenceHits(match: PresenceMatch, value: string): boolean {
+  return match.kind === 'present' || whole(stringRegex(match)).test(value)
+}
+
+function headerValues(name: string, facts: Facts): readonly string[] {
+  if (isPseudoHeader(name)) {
+    const values = { ':authority': facts.host, ':method': facts.method, ':path': facts.path, ':scheme': facts.scheme }
+    return [values[name]]
+  }
+  const lines = facts.headers?.all(name) ?? []
+  return isJoinedHeader(name) && lines.length > 1 ? [lines.join(',')] : lines
+}
+
+function whole(source: string): RegExp {
+  return new RegExp(`^(?:${source})$`, 'u')
+}
+
+/** RE2's dot, which these patterns mean, matches anything but a line feed. */
+const DOT = '[^\\n]'
+
+function stringRegex(match: StringMatch): string {
+  switch (match.kind) {
+    case 'exact':
+      return quote(match.value)
+    case 'prefix':
+      return `${quote(match.value)}[^]*`
+    case 'suffix':
+      return `[^]*${quote(match.value)}`
+    case 'nonEmpty':
+      return `${DOT}+`
+    default:
+      return match satisfies never
+  }
+}
+
+function templateRegex(template: string): string {
+  const character = "[a-zA-Z0-9\\-._~%!$&'()+,;:@=]"
+  return template
+    .split('/')
+    .map((part) => (part === '{*}' ? `${character}+` : part === '{**}' ? `(?:${character}|\\/)*` : quote(part)))
+    .join('/')
+}
+
+function quote(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+}
+
+function inBlock(
+  ip: Facts['sourceIp'],
+  block: { readonly address: Facts['sourceIp']; readonly bits: number },
+): boolean {
+  return ip.v6 === block.address.v6 && bits(ip).slice(0, block.bits) === bits(block.address).slice(0, block.bits)
+}
+
+function bits(ip: Facts['sourceIp']): string {
+  const words = ip.v6 ? [ip.a, ip.b, ip.c, ip.d] : [ip.a]
+  return words.map((word) => word.toString(2).padStart(32, '0')).join('')
+}

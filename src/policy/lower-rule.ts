@@ -1,0 +1,114 @@
+import type { AuthorizationPolicy, Operation, Rule, Source, Values, When } from '../mesh/authorization-policy.ts'
+import type { Path } from '../source/document.ts'
+import { type Attribute, attributeOf } from './attribute.ts'
+import type { Condition, Conjunction, Match } from './ir.ts'
+import type { LowerInput } from './lower.ts'
+import { expandPrincipals, expandTrustDomains } from './trust-domain.ts'
+
+/**
+ * The permissions and principals of one rule, or null when Istio drops it (pilot/pkg/security/authz/model/model.go).
+ *
+ * A value that cannot be expressed (an HTTP-only field on TCP, a malformed port) narrows an ALLOW and widens the rest:
+ * ALLOW loses the whole rule; DENY, AUDIT and CUSTOM lose that value, and a field without values left holds for
+ * everything. An unknown `when` key drops the rule whatever the action.
+ */
+export function lowerRule(
+  rule: Rule,
+  index: number,
+  policy: AuthorizationPolicy,
+  input: LowerInput,
+): { readonly permissions: readonly Conjunction[]; readonly principals: readonly Conjunction[] } | null {
+  const scope: Scope = { policy, input, dropped: false }
+  const root: Path = ['spec', 'rules', index]
+
+  const whenPermissions: Condition[] = []
+  const whenPrincipals: Condition[] = []
+  for (const [i, when] of rule.when.entries()) {
+    const attribute = attributeOf(when.key, policy.meta.namespace)
+    if (attribute === null) return null
+    const side = attribute.side === 'permission' ? whenPermissions : whenPrincipals
+    side.push(...lowerField(scope, attribute, when.key, when, [...root, 'when', i]))
+  }
+  const principals = alternatives(rule.from).map((source, i) =>
+    source === null
+      ? whenPrincipals
+      : [...lowerSource(scope, source, [...root, 'from', i, 'source']), ...whenPrincipals],
+  )
+  const permissions = alternatives(rule.to).map((operation, i) =>
+    operation === null
+      ? whenPermissions
+      : [...lowerOperation(scope, operation, [...root, 'to', i, 'operation']), ...whenPermissions],
+  )
+  return scope.dropped ? null : { permissions, principals }
+}
+
+/** Absent and empty lists mean any, which is one alternative without conditions of its own. */
+function alternatives<T>(list: readonly T[] | null): readonly (T | null)[] {
+  return list === null || list.length === 0 ? [null] : list
+}
+
+/** Fields in the order in which Istio's compiler writes them. */
+function lowerOperation(scope: Scope, operation: Operation, at: Path): Condition[] {
+  return [
+    ...lowerNamed(scope, 'hosts', 'hosts', operation.hosts, at),
+    ...lowerNamed(scope, 'methods', 'methods', operation.methods, at),
+    ...lowerNamed(scope, 'paths', 'paths', operation.paths, at),
+    ...lowerNamed(scope, 'ports', 'destination.port', operation.ports, at),
+  ]
+}
+
+function lowerSource(scope: Scope, source: Source, at: Path): Condition[] {
+  return [
+    ...lowerNamed(scope, 'principals', 'source.principal', source.principals, at),
+    ...lowerNamed(scope, 'requestPrincipals', 'request.auth.principal', source.requestPrincipals, at),
+    ...lowerNamed(scope, 'serviceAccounts', 'source.serviceAccount', source.serviceAccounts, at),
+    ...lowerNamed(scope, 'trustDomains', 'source.trustDomain', source.trustDomains, at),
+    ...lowerNamed(scope, 'namespaces', 'source.namespace', source.namespaces, at),
+    ...lowerNamed(scope, 'remoteIpBlocks', 'remote.ip', source.remoteIpBlocks, at),
+    ...lowerNamed(scope, 'ipBlocks', 'source.ip', source.ipBlocks, at),
+  ]
+}
+
+interface Scope {
+  readonly policy: AuthorizationPolicy
+  readonly input: LowerInput
+  dropped: boolean
+}
+
+function lowerNamed(scope: Scope, field: string, key: string, values: Values, at: Path): Condition[] {
+  const attribute = attributeOf(key, scope.policy.meta.namespace)
+  if (attribute === null) throw new Error(`no attribute for the field ${field}`)
+  return lowerField(scope, attribute, field, values, at)
+}
+
+/** No condition at all where neither list holds a value. */
+function lowerField(scope: Scope, attribute: Attribute, field: string, values: Values | When, at: Path): Condition[] {
+  if (values.values.length === 0 && values.notValues.length === 0) return []
+  const any = lowerValues(scope, attribute, values.values)
+  const none = lowerValues(scope, attribute, values.notValues)
+  return [{ field, any, none, at }]
+}
+
+function lowerValues(scope: Scope, attribute: Attribute, values: readonly string[]): readonly Match[] {
+  const { input } = scope
+  const matches: Match[] = []
+  for (const value of expand(attribute, values, input.trustDomains)) {
+    const match = input.protocol === 'tcp' && attribute.httpOnly ? null : attribute.lower(value)
+    if (match !== null) matches.push(match)
+    else if (scope.policy.action === 'ALLOW') scope.dropped = true
+  }
+  return matches
+}
+
+function expand(attribute: Attribute, values: readonly string[], trustDomains: readonly string[]): readonly string[] {
+  switch (attribute.expansion) {
+    case 'none':
+      return values
+    case 'principals':
+      return expandPrincipals(values, trustDomains)
+    case 'trustDomains':
+      return expandTrustDomains(values, trustDomains)
+    default:
+      return attribute.expansion satisfies never
+  }
+}

@@ -1,0 +1,54 @@
+/** Longer words are not compared: no name of ours comes near. */
+const MAX_LENGTH = 80
+
+/**
+ * The candidate that was most likely meant, or null when none is near: at most one edit in four letters (insertion,
+ * deletion, substitution, transposition of neighbours; case is free), or a word that is the greater part of one candidate's
+ * beginning (`Authorization` for `AuthorizationPolicy`).
+ */
+export function suggest(word: string, candidates: Iterable<string>): string | null {
+  if (word.length === 0 || word.length > MAX_LENGTH) return null
+  const lower = word.toLowerCase()
+  let best: string | null = null
+  let bestDistance = Number.POSITIVE_INFINITY
+  let prefixOf: string | null = null
+  for (const candidate of candidates) {
+    if (candidate.length > MAX_LENGTH) continue
+    const target = candidate.toLowerCase()
+    const allowed = Math.min(Math.max(1, Math.floor(Math.max(lower.length, target.length) / 4)), 4)
+    if (Math.abs(lower.length - target.length) <= allowed) {
+      const distance = editDistance(lower, target)
+      // Of a very short word everything is near: at least half of it must stay.
+      if (distance <= allowed && distance * 2 <= lower.length && distance < bestDistance) {
+        best = candidate
+        bestDistance = distance
+      }
+    }
+    if (lower.length >= 4 && lower.length * 2 >= target.length && target.startsWith(lower)) prefixOf ??= candidate
+  }
+  return best ?? prefixOf
+}
+
+/** Optimal string alignment: edits where no part is edited twice. */
+function editDistance(a: string, b: string): number {
+  let before: number[] = []
+  let previous = Array.from({ length: b.length + 1 }, (_, j) => j)
+  for (let i = 1; i <= a.length; i++) {
+    const current = [i]
+    for (let j = 1; j <= b.length; j++) {
+      const same = a[i - 1] === b[j - 1] ? 0 : 1
+      let cost = Math.min(
+        (previous[j] as number) + 1,
+        (current[j - 1] as number) + 1,
+        (previous[j - 1] as number) + same,
+      )
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        cost = Math.min(cost, (before[j - 2] as number) + 1)
+      }
+      current.push(cost)
+    }
+    before = previous
+    previous = current
+  }
+  return previous[b.length] as number
+}
