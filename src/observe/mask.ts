@@ -1,5 +1,5 @@
 /** What stands in place of a secret. */
-export const MASK = '***'
+export const MASKED = '[masked]'
 
 /** Longest header value, and longest target, that is shown; what is longer ends in an ellipsis. */
 const VALUE_LIMIT = 512
@@ -23,19 +23,16 @@ const secretParameters: ReadonlySet<string> = new Set([
   'authorization',
   'code',
   'credential',
-  'jwt',
   'key',
   'pass',
   'pwd',
-  'session',
-  'sessionid',
   'sid',
   'sig',
   'signature',
 ])
 
 /** Parts of a name that tell a secret wherever they stand: `id_token`, `client_secret`, `x-goog-api-key`. */
-const secretWord = /token|secret|passw|passphrase|api[-_]?key|credential|signature/
+const secretWord = /token|secret|session|jwt|passw|passphrase|api[-_]?key|credential|signature/
 
 /** A JSON Web Token, or the beginning of one: base64url of `{"`. */
 const webToken = /eyJ[\w-]{10,}[\w.-]*/g
@@ -52,11 +49,15 @@ export function maskHeaders(
   const shown: [string, string][] = []
   for (const [name, value] of lines) {
     if (shown.length === LINE_LIMIT) break
-    const lower = name.toLowerCase()
-    const secret = secretHeaders.has(lower) || also.has(lower) || secretWord.test(lower)
-    shown.push([cut(name, VALUE_LIMIT), secret ? MASK : maskText(cut(value, VALUE_LIMIT))])
+    shown.push([cut(name, VALUE_LIMIT), maskHeader(name.toLowerCase(), value, also)])
   }
   return shown
+}
+
+/** One header's value as `maskHeaders` shows it. `name` is lower-case. */
+export function maskHeader(name: string, value: string, also: ReadonlySet<string> = new Set()): string {
+  const secret = secretHeaders.has(name) || also.has(name) || secretWord.test(name)
+  return secret ? MASKED : maskText(cut(value, VALUE_LIMIT))
 }
 
 /**
@@ -67,7 +68,7 @@ export function maskTarget(target: string, also: ReadonlySet<string> = new Set()
   const shown = cut(target, TARGET_LIMIT)
   const mark = shown.search(/[?#]/)
   const path = mark === -1 ? shown : shown.slice(0, mark)
-  const visible = maskText(path.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, `$1${MASK}@`))
+  const visible = maskText(path.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/]*@/i, `$1${MASKED}@`))
   if (mark === -1) return visible
   return visible + maskText(maskParameters(shown.slice(mark), also))
 }
@@ -80,7 +81,7 @@ function maskParameters(query: string, also: ReadonlySet<string>): string {
     const at = index + start.length
     if (index < from || !isSecretParameter(name, also)) continue
     const length = query.slice(at).search(/[#&;]/)
-    masked += query.slice(from, at) + MASK
+    masked += query.slice(from, at) + MASKED
     from = length === -1 ? query.length : at + length
   }
   return masked + query.slice(from)
@@ -92,7 +93,7 @@ function isSecretParameter(name: string, also: ReadonlySet<string>): boolean {
 }
 
 function maskText(text: string): string {
-  return text.includes('eyJ') ? text.replace(webToken, MASK) : text
+  return text.includes('eyJ') ? text.replace(webToken, MASKED) : text
 }
 
 function cut(text: string, limit: number): string {
