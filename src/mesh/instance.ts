@@ -9,6 +9,8 @@ export interface Instance {
   readonly address: string
   readonly labels: Labels
   readonly serviceAccount: string
-  /** Ports that the instance has under other numbers than its Service says, by port name. */
+  /** A WorkloadEntry's own port numbers, by the name of the Service's port. */
   readonly ports: ReadonlyMap<string, number>
+  /** Port numbers by the names that containers give them. */
+  readonly containerPorts: ReadonlyMap<string, number>
 }

@@ -77,6 +77,10 @@ spec: { address: 127.0.0.2, labels: { app: web }, serviceAccount: web, ports: { 
     labels: { app: 'web' },
     serviceAccount: 'web',
     ports: new Map([['http', 8888]]),
+    containerPorts: new Map([
+      ['main', 8080],
+      ['grpc-admin', 9090],
+    ]),
   })
 })
 

@@ -69,11 +69,17 @@ export function assembleWorkloads(
           labels: member.labels,
           serviceAccount: member.serviceAccount,
           ports: member.namedPorts,
+          containerPorts: containerPorts(member.kind === 'WorkloadEntry' ? source : member),
         })
       }
     }
   }
   return { workloads, instances }
+}
+
+/** An entry that is an address of a Deployment has the names of the Deployment's containers. */
+function containerPorts(source: WorkloadSource): ReadonlyMap<string, number> {
+  return new Map(source.ports.filter(({ name }) => name !== '').map(({ name, number }) => [name, number]))
 }
 
 function keyOf(source: WorkloadSource): string {
