@@ -92,14 +92,21 @@ class GrpcClient implements CheckClient {
 
   /** The next connection that stands, or the first that can be made. */
   async #open(targets: readonly Target[], pending: PendingCheck): Promise<Opened> {
-    const connections = this.#pick(targets)
-    const ready = connections.find((connection) => connection.ready !== null)
-    if (ready?.ready) {
-      pending.connection = ready
-      return ready.ready
+    const connections = this.#inTurn(targets)
+    // Checks go on with what stands while the one whose turn it was is made.
+    if (connections[0]?.ready === null) void connections[0].open()
+    for (const connection of connections) {
+      const { ready } = connection
+      if (ready === null) continue
+      pending.connection = connection
+      return ready
     }
     let opened: Opened = { kind: 'failed', message: 'there is no endpoint' }
-    for (const connection of connections) {
+    const failingLast = [
+      ...connections.filter(({ failing }) => !failing),
+      ...connections.filter(({ failing }) => failing),
+    ]
+    for (const connection of failingLast) {
       opened = await connection.open()
       pending.connection = connection
       if (opened.kind === 'open' || pending.settled) return opened
@@ -107,15 +114,12 @@ class GrpcClient implements CheckClient {
     return opened
   }
 
-  /** The connections of these targets, beginning with the one whose turn it is; those that fail come last. */
-  #pick(targets: readonly Target[]): GrpcConnection[] {
+  /** The connections of these targets, beginning with the one whose turn it is. */
+  #inTurn(targets: readonly Target[]): GrpcConnection[] {
     if (this.#closed) return []
     this.#forgetOthers(targets)
     const start = targets.length === 0 ? 0 : this.#turn++ % targets.length
-    const turned = [...targets.slice(start), ...targets.slice(0, start)].map((target) => this.#connection(target))
-    return turned.length === 1
-      ? turned
-      : [...turned.filter(({ failing }) => !failing), ...turned.filter(({ failing }) => failing)]
+    return [...targets.slice(start), ...targets.slice(0, start)].map((target) => this.#connection(target))
   }
 
   #connection(target: Target): GrpcConnection {
