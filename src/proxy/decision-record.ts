@@ -16,7 +16,7 @@ export class DecisionRecord {
   #id = ''
   #request: LoggedRequest | null = null
   #decision: Decision | null = null
-  #ended = false
+  #ended: Ending | null = null
 
   constructor(telemetry: Telemetry, workload: string, connection: InboundConnection) {
     this.#telemetry = telemetry
@@ -41,27 +41,35 @@ export class DecisionRecord {
     }
   }
 
+  /** To be called once. */
   decide(decision: Decision): void {
     this.#decision = decision
     this.#telemetry.decided(this.#workload, decision)
+    if (this.#ended !== null) this.#write(decision, this.#ended)
   }
 
-  /** The first call counts. */
+  /** When the client has its answer or is gone, which may be before the decision. The first call counts. */
   end(responseStatus: number | null): void {
-    if (this.#ended) return
-    this.#ended = true
-    const durationMs = performance.now() - this.#began
-    this.#telemetry.answered(this.#workload, durationMs / 1000)
-    const decisions = this.#telemetry.decisions
-    if (decisions === null || this.#decision === null) return
-    decisions({
+    if (this.#ended !== null) return
+    this.#ended = { responseStatus, durationMs: performance.now() - this.#began }
+    this.#telemetry.answered(this.#workload, this.#ended.durationMs / 1000)
+    if (this.#decision !== null) this.#write(this.#decision, this.#ended)
+  }
+
+  #write(decision: Decision, { responseStatus, durationMs }: Ending): void {
+    this.#telemetry.decisions?.({
       id: this.#id,
       time: new Date(this.time).toISOString(),
       workload: this.#workload,
-      ...this.#decision,
+      ...decision,
       request: this.#request ?? loggedConnection(this.#connection),
       responseStatus,
       durationMs: Math.round(durationMs * 1000) / 1000,
     })
   }
+}
+
+interface Ending {
+  readonly responseStatus: number | null
+  readonly durationMs: number
 }

@@ -18,15 +18,20 @@ export function forward(
   upstream: Upstream,
   failed: (failure: UpstreamFailure) => void,
 ): void {
-  if (response.destroyed || response.closed) return
+  if (response.destroyed || response.headersSent) return
   let answered = false
   let flowing = false
   const sink: UpstreamSink = {
     onHead(status, reason, headers) {
+      if (response.headersSent) {
+        // The rest of the request could not be read, and its client has been told.
+        exchange.cancel()
+        return
+      }
       answered = true
       const lines = forwardedLines(status, withoutHopByHop(headers), permit.responseChanges)
       // A client that still waits for 100 may or may not send its body now: the connection cannot go on.
-      if (body.awaitsContinue) lines.push('connection', 'close')
+      if (body.awaitsContinue) response.shouldKeepAlive = false
       response.writeHead(status, reason === '' ? undefined : reason, lines)
       // A stream's head must not wait for its first bytes, and a short answer should go out in one piece.
       setImmediate(() => {
@@ -55,6 +60,7 @@ export function forward(
         response.destroy()
         return
       }
+      if (response.headersSent) return
       writeReply(response, textReply(503, failureBody(failure)), permit.responseChanges, body.awaitsContinue)
       body.discard()
     },

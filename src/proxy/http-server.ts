@@ -2,7 +2,7 @@ import * as http from 'node:http'
 import type { Duplex } from 'node:stream'
 import { HEAD_TIMEOUT, IDLE_TIMEOUT, MAX_HEAD_BYTES, MAX_PIPELINED } from './limits.ts'
 import { textReply } from './local-reply.ts'
-import { rawReply } from './reply.ts'
+import { rawReply, writeReply } from './reply.ts'
 
 export interface HttpHandlers<C> {
   request(connection: C, request: http.IncomingMessage, response: http.ServerResponse, expectsContinue: boolean): void
@@ -63,7 +63,7 @@ export class HttpServer<C extends object> {
   }
 
   serve(socket: Duplex, context: C): void {
-    this.#connections.set(socket, { context, waiting: [], busy: false })
+    this.#connections.set(socket, { context, waiting: [], current: null, over: false })
     this.#server.emit('connection', socket)
   }
 
@@ -88,22 +88,25 @@ export class HttpServer<C extends object> {
     }
     if (this.#draining || this.#handlers.closing(connection.context)) response.shouldKeepAlive = false
     const start = () => {
-      connection.busy = true
+      connection.current = response
       this.#handlers.request(connection.context, request, response, expectsContinue)
     }
     response.once('close', () => {
+      // Behind the last answer of a connection nothing is a request any more.
+      connection.over ||= !response.shouldKeepAlive
+      if (connection.over) connection.waiting.length = 0
       const following = connection.waiting.shift()
-      if (following === undefined) connection.busy = false
+      if (following === undefined) connection.current = null
       else following()
     })
-    if (!connection.busy) start()
-    else if (connection.waiting.length < MAX_PIPELINED) connection.waiting.push(start)
+    if (connection.current === null && !connection.over) start()
+    else if (!connection.over && connection.waiting.length < MAX_PIPELINED) connection.waiting.push(start)
     else request.socket.destroy()
   }
 
   #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
     const connection = this.#connections.get(socket)
-    if (connection === undefined || connection.busy) {
+    if (connection === undefined || connection.current !== null) {
       socket.destroy()
       return
     }
@@ -128,21 +131,31 @@ export class HttpServer<C extends object> {
 
   #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
     const connection = this.#connections.get(socket)
-    // An answer under way must not be mixed with this one; nobody can be answered on a broken connection.
-    if (!socket.writable || connection?.busy !== false || error.code === 'ECONNRESET') {
+    if (connection === undefined || !socket.writable || error.code === 'ECONNRESET') {
       socket.destroy()
       return
     }
     const { status, body, details } = parserRefusal(error.code ?? '')
-    this.#handlers.refused(connection.context, status, details)
-    socket.end(rawReply(textReply(status, body)))
+    connection.over = true
+    connection.waiting.length = 0
+    if (connection.current === null) {
+      this.#handlers.refused(connection.context, status, details)
+      socket.end(rawReply(textReply(status, body)))
+    } else if (connection.current.headersSent) {
+      // An answer under way must not be mixed with this one.
+      socket.destroy()
+    } else {
+      writeReply(connection.current, textReply(status, body), [], true)
+    }
   }
 }
 
 interface HttpConnection<C> {
   readonly context: C
   readonly waiting: (() => void)[]
-  busy: boolean
+  current: http.ServerResponse | null
+  /** The last answer has been given. */
+  over: boolean
 }
 
 function parserRefusal(code: string): { status: number; body: string; details: string } {

@@ -67,7 +67,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       config,
       record,
       (outcome) => {
-        if (response.destroyed) return
+        if (response.destroyed || response.headersSent) return
         if (outcome.kind === 'permitted') {
           forward(outcome.permit, body, response, upstream, (failure) =>
             this.#telemetry.upstreamFailed(config.workload, failure),

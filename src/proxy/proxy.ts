@@ -28,7 +28,7 @@ export type ApplyResult =
   | { readonly kind: 'failed'; readonly errors: readonly ListenError[] }
 
 /** Sidecars of any number of workloads in one process. */
-export interface Proxy {
+export interface ProxyServer {
   /** Opens the listeners of the configuration that the proxy was made with. All of them, or none. */
   start(): Promise<ApplyResult>
   /**
@@ -45,8 +45,8 @@ export interface Proxy {
   close(grace?: number): Promise<void>
 }
 
-export function createProxy(config: ProxyConfig, deps: ProxyDeps): Proxy {
-  return new RunningProxy(config, deps)
+export function createProxy(config: ProxyConfig, deps: ProxyDeps): ProxyServer {
+  return new SidecarProxy(config, deps)
 }
 
 type Handler = InboundListener | OutboundListener
@@ -62,7 +62,7 @@ type Wanted =
   | { readonly kind: 'inbound'; readonly config: InboundConfig }
   | { readonly kind: 'outbound'; readonly config: OutboundConfig }
 
-class RunningProxy implements Proxy {
+class SidecarProxy implements ProxyServer {
   readonly #first: ProxyConfig
   readonly #telemetry: Telemetry
   readonly #inboundHttp: HttpServer<InboundContext>

@@ -31,9 +31,8 @@ export function writeReply(
   changes: readonly HeaderChange[],
   close: boolean,
 ): void {
-  const lines = replyLines(reply, changes)
-  if (close) lines.push('connection', 'close')
-  response.writeHead(reply.status, undefined, lines)
+  if (close) response.shouldKeepAlive = false
+  response.writeHead(reply.status, undefined, replyLines(reply, changes))
   response.end(reply.body, 'latin1')
 }
 

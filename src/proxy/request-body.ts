@@ -12,6 +12,7 @@ export class RequestBody implements ChainBody {
   #expectsContinue: boolean
   /** The whole body, when buffering came to its end. */
   #whole: Buffer | null = null
+  #chunks: Chunks | null = null
 
   constructor(
     request: IncomingMessage,
@@ -51,8 +52,8 @@ export class RequestBody implements ChainBody {
     if (!this.present) return { body: null, contentLength: this.#contentLength }
     if (this.#whole !== null) return { body: this.#whole, contentLength: this.#whole.length }
     this.#begin()
-    // An endpoint that answers early must not cost the client its connection, so the iterator leaves it open.
-    return { body: this.#request.iterator({ destroyOnReturn: false }), contentLength: this.#contentLength }
+    this.#chunks = new Chunks(this.#request)
+    return { body: this.#chunks, contentLength: this.#contentLength }
   }
 
   /**
@@ -61,12 +62,15 @@ export class RequestBody implements ChainBody {
    */
   discard(): void {
     const request = this.#request
+    this.#chunks?.release()
     if (request.complete || request.destroyed) return
     const timer = setTimeout(() => request.socket.destroy(), LINGER)
     timer.unref()
     const stop = () => clearTimeout(timer)
-    request.once('end', stop)
-    request.once('close', stop)
+    request
+      .once('end', stop)
+      .once('close', stop)
+      .on('error', () => {})
     request.resume()
   }
 
@@ -100,4 +104,76 @@ export class RequestBody implements ChainBody {
       request.on('data', data).on('end', end).on('close', close).on('error', close)
     })
   }
+}
+
+/**
+ * A body's chunks, each asked for when the one before has been taken. Node's own iterator would close the client's
+ * connection, or hold the stream back for good, when an endpoint answers before the body's end.
+ */
+class Chunks implements AsyncIterableIterator<Uint8Array> {
+  readonly #request: IncomingMessage
+  readonly #read: Buffer[] = []
+  #waiting: { resolve(result: IteratorResult<Uint8Array>): void; reject(error: Error): void } | null = null
+  #failure: Error | null = null
+  #ended = false
+
+  constructor(request: IncomingMessage) {
+    this.#request = request
+    request.on('data', this.#data).on('end', this.#end).on('close', this.#closed).on('error', this.#failed)
+    request.pause()
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<Uint8Array>> {
+    const chunk = this.#read.shift()
+    if (chunk !== undefined) return Promise.resolve({ done: false, value: chunk })
+    if (this.#failure !== null) return Promise.reject(this.#failure)
+    if (this.#ended) return Promise.resolve({ done: true, value: undefined })
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject }
+      this.#request.resume()
+    })
+  }
+
+  return(): Promise<IteratorResult<Uint8Array>> {
+    this.release()
+    return Promise.resolve({ done: true, value: undefined })
+  }
+
+  /** Lets go of the stream, which stays as it is. */
+  release(): void {
+    this.#request.off('data', this.#data).off('end', this.#end).off('close', this.#closed).off('error', this.#failed)
+    // Not an end: whoever still reads must not take what it has for the whole body.
+    this.#failed(new Error('the body is no longer wanted'))
+  }
+
+  readonly #data = (chunk: Buffer): void => {
+    if (this.#waiting === null) {
+      this.#read.push(chunk)
+      this.#request.pause()
+      return
+    }
+    const { resolve } = this.#waiting
+    this.#waiting = null
+    this.#request.pause()
+    resolve({ done: false, value: chunk })
+  }
+
+  readonly #end = (): void => {
+    this.#ended = true
+    this.#waiting?.resolve({ done: true, value: undefined })
+    this.#waiting = null
+  }
+
+  readonly #failed = (error: Error): void => {
+    if (this.#ended) return
+    this.#failure = error
+    this.#waiting?.reject(error)
+    this.#waiting = null
+  }
+
+  readonly #closed = (): void => this.#failed(new Error('the client went away'))
 }

@@ -11,7 +11,7 @@ import type { Decider } from '../policy/decider.ts'
 import type { Policies } from './authorize.ts'
 import type { InboundConfig, ProxyConfig, WorkloadIdentity } from './config.ts'
 import type { DecisionLogEntry } from './decision-log.ts'
-import type { Proxy } from './proxy.ts'
+import type { ProxyServer } from './proxy.ts'
 import { createProxy } from './proxy.ts'
 
 // The library's injector demands reflection for decorators that it does not use here.
@@ -69,7 +69,7 @@ export async function startApplication(
   t: TestContext,
   handler: http.RequestListener,
 ): Promise<{ server: http.Server; port: number }> {
-  const server = http.createServer(handler)
+  const server = http.createServer({ maxHeaderSize: 128 * 1024 }, handler)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.after(() => {
@@ -106,7 +106,7 @@ export function inbound(applicationPort: number, change: Partial<InboundConfig> 
 }
 
 export interface Running {
-  readonly proxy: Proxy
+  readonly proxy: ProxyServer
   readonly entries: DecisionLogEntry[]
   readonly metrics: MetricsRegistry
   port(id?: string): number
@@ -153,6 +153,14 @@ export async function startProxy(t: TestContext, config: Partial<ProxyConfig>): 
   }
 }
 
+export function deferred(): { readonly promise: Promise<void>; resolve(): void } {
+  let resolve = () => {}
+  const promise = new Promise<void>((done) => {
+    resolve = done
+  })
+  return { promise, resolve: () => resolve() }
+}
+
 export interface Answer {
   readonly status: number
   readonly headers: http.IncomingHttpHeaders
@@ -188,6 +196,7 @@ export function ask(port: number, options: http.RequestOptions & { body?: string
 export function raw(port: number, bytes: string | Buffer, end = false): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+    socket.setTimeout(10_000, () => socket.destroy(new Error(`no end to the answer to ${String(bytes).slice(0, 80)}`)))
     const chunks: Buffer[] = []
     socket.on('data', (chunk) => chunks.push(chunk))
     socket.on('end', () => {

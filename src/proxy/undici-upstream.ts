@@ -91,7 +91,6 @@ export class UndiciUpstream implements Upstream {
         finish()
       })
       outgoing = http.request({
-        agent: false,
         createConnection: () => socket,
         method: request.method,
         path: request.path,
