@@ -59,8 +59,9 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
   const target = readTarget(raw.url ?? '', hosts[0] ?? '')
   if (target.kind === 'refused') return target
-  if (target.host === '') return refuse(400, '', 'missing_host_header')
-  if (!isAuthority(target.host)) return refuse(400, '', 'invalid_authority')
+  // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
+  if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
+  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, '', 'invalid_authority')
   if (!removeHopByHop(headers)) return refuse(400, '', 'sanitize_connection_header_failed')
   headers.delete('host')
   const normalized = normalizePath(target.path, options.pathMode)

@@ -58,6 +58,11 @@ export const catalog = {
   SP301: entry('warning', 'a CUSTOM policy names a provider that is not declared'),
   SP302: entry('warning', 'a selector matches no workload'),
   SP303: entry('warning', 'the host of a provider is in no Service or ServiceEntry'),
+  SP401: entry('warning', 'an ALLOW policy never takes effect: a DENY rule matches everything'),
+  SP402: entry('warning', 'several CUSTOM providers on one workload: everything they would decide is refused'),
+  SP403: entry('warning', 'a condition on tokens where no RequestAuthentication verifies any'),
+  SP501: entry('error', 'an address cannot be listened on'),
+  SP502: entry('error', 'the engine of an authorizer cannot be loaded'),
 } as const satisfies Record<string, Entry>
 
 export type Code = keyof typeof catalog
