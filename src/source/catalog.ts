@@ -61,6 +61,7 @@ export const catalog = {
   SP401: entry('warning', 'an ALLOW policy never takes effect: a DENY rule matches everything'),
   SP402: entry('warning', 'several CUSTOM providers on one workload: everything they would decide is refused'),
   SP403: entry('warning', 'a condition on tokens where no RequestAuthentication verifies any'),
+  SP404: entry('warning', 'a `*` that is no wildcard'),
   SP501: entry('error', 'an address cannot be listened on'),
   SP502: entry('error', 'the engine of an authorizer cannot be loaded'),
 } as const satisfies Record<string, Entry>
