@@ -61,8 +61,8 @@ test('HEAD, 204 and 304 have no body, and trailers of the answer arrive', async 
   assert.deepEqual({ ...trailed.trailers }, { 'x-sum': '1' })
 })
 
-test('20 MB stream both ways with little memory', async (t) => {
-  const size = 20 * 1024 * 1024
+test('64 MB stream both ways with little memory', async (t) => {
+  const size = 64 * 1024 * 1024
   const app = await startApplication(t, (request, response) => {
     response.writeHead(200, { 'content-length': request.headers['content-length'] ?? '0' })
     request.pipe(response)
@@ -91,7 +91,7 @@ test('20 MB stream both ways with little memory', async (t) => {
     for (let sent = 0; sent < size; sent += piece.length) {
       expected.update(piece)
       if (!request.write(piece)) await once(request, 'drain')
-      if (sent % (1024 * 1024) === 0) peak = Math.max(peak, held())
+      if (sent % (2 * 1024 * 1024) === 0) peak = Math.max(peak, held())
     }
     request.end()
   })()
@@ -104,7 +104,7 @@ test('20 MB stream both ways with little memory', async (t) => {
   await send
   assert.equal(bytes, size)
   assert.equal(got.digest('hex'), expected.digest('hex'))
-  assert.ok(peak - before < 12 * 1024 * 1024, `${peak - before} bytes were held`)
+  assert.ok(peak - before < 24 * 1024 * 1024, `${peak - before} bytes were held`)
 })
 
 test('a slow reader holds the application back', async (t) => {
@@ -251,7 +251,7 @@ test('Expect is answered here, after the permit', async (t) => {
   assert.match(String(first), /^HTTP\/1\.1 100 Continue\r\n\r\n$/)
   client.write('hi')
   const [second] = await once(client, 'data')
-  assert.match(String(second), /^HTTP\/1\.1 200[^]*"body":"hi"/)
+  assert.match(String(second), /^HTTP\/1\.1 200[\s\S]*"body":"hi"/)
 })
 
 test('200 requests at once are all answered', async (t) => {
@@ -319,9 +319,9 @@ test('a WebSocket is joined once both agree, with what either side had sent alre
   const upgrade = (path: string) =>
     `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\nping`
   const joined = await raw(running.port(), upgrade('/ws'), true)
-  assert.match(joined, /^HTTP\/1\.1 101 [^]*x-a: 1\r\n[^]*\r\n\r\nhello ping$/)
-  assert.match(await raw(running.port(), upgrade('/denied')), /^HTTP\/1\.1 403 [^]*RBAC: access denied$/)
-  assert.match(await raw(running.port(), upgrade('/no')), /^HTTP\/1\.1 400 [^]*\r\n\r\nno$/)
+  assert.match(joined, /^HTTP\/1\.1 101 [\s\S]*x-a: 1\r\n[\s\S]*\r\n\r\nhello ping$/)
+  assert.match(await raw(running.port(), upgrade('/denied')), /^HTTP\/1\.1 403 [\s\S]*RBAC: access denied$/)
+  assert.match(await raw(running.port(), upgrade('/no')), /^HTTP\/1\.1 400 [\s\S]*\r\n\r\nno$/)
   const statuses = (await running.logged(3)).map(({ responseStatus }) => responseStatus)
   assert.deepEqual(statuses, [101, 403, 400])
 })
