@@ -10,13 +10,13 @@ export interface KeySource {
 
 /** The keys of one rule, which may change over time. */
 export interface RuleKeys {
-  /** What is at hand. `now` is in milliseconds since the epoch, as below. */
-  current(now: number): KeySet
+  /** What is at hand. */
+  current(): KeySet
   /**
    * For a token that the current keys cannot judge: resolves, never rejects, when a fetch that may bring other keys has
    * ended. Null when the source has none to offer now, which bounds how often tokens can cause a fetch.
    */
-  refetch(now: number): Promise<void> | null
+  refetch(): Promise<void> | null
 }
 
 /** Keys that stay as they are: inline ones, or those of a file. */

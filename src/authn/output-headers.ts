@@ -64,7 +64,11 @@ function printClaim(value: Json | undefined): string {
 function printNumber(value: number): string {
   if (value >= 0 && value < 2 ** 64 && Number.isInteger(value)) return BigInt(value).toString()
   // From 1e21 on, toFixed would switch to exponents; such a double is an integer.
-  return Math.abs(value) < 1e21 ? value.toFixed(6) : `${BigInt(value)}.000000`
+  if (Math.abs(value) >= 1e21) return `${BigInt(value)}.000000`
+  const digits = value.toFixed(6)
+  // Halfway between two results, which takes an odd multiple of 1/128, C rounds to the even one and toFixed up.
+  const halfway = Math.abs(value * 128) % 2 === 1
+  return halfway && Number(digits.at(-1)) % 2 === 1 ? digits.slice(0, -1) + (Number(digits.at(-1)) - 1) : digits
 }
 
 /** Protobuf's JSON printer, which Envoy uses, escapes `<` and `>`. */

@@ -305,6 +305,20 @@ test('two issuers at two places: one good token is enough, and only the winner a
   assert.deepEqual([...lost.headers], [['authorization', 'Bearer bad']])
 })
 
+test('a good token for each of two issuers at two shared places passes', () => {
+  const output = { outputClaimToHeaders: [{ header: 'x-sub', claim: 'sub' }] }
+  const rules = [ruleA(output), ruleB({ outputClaimToHeaders: [{ header: 'x-b', claim: 'sub' }] })]
+  const both = (header: string, parameter: string) => {
+    const { authentication, headers } = ask(rules, { path: `/?access_token=${parameter}`, ...bearer(header) })
+    const { claims, path } = accepted(authentication)
+    return [claims?.sub, path, ...[...headers].flat()]
+  }
+  // A's rule verifies the parameter and takes it away, fails at the header, and B's rule finds only its own.
+  assert.deepEqual(both(tokenB(), T), ['v', '/', 'x-sub', 'u', 'x-b', 'v'])
+  // B's rule takes its parameter away and fails at the header; then A's rule finds only its own and B's none.
+  assert.deepEqual(both(T, tokenB()), ['u', '/', 'x-sub', 'u'])
+})
+
 test('equal issuers are alternatives', () => {
   const rules = [ruleA({ audiences: ['1'] }), ruleA({ audiences: ['2'] })]
   assert.equal(subject(rules, bearer(tokenA({ aud: '2' }))), 'u')
@@ -375,6 +389,9 @@ test('formats of claims in headers', () => {
     [2 ** 53, '9007199254740992'],
     [-3, '-3.000000'],
     [1.5, '1.500000'],
+    [1 / 128, '0.007812'],
+    [3 / 128, '0.023438'],
+    [-1 / 128, '-0.007812'],
     [1e20, '100000000000000000000.000000'],
     [1e21, '1000000000000000000000.000000'],
     [{ a: [1, '<'] }, Buffer.from('{"a":[1,"\\u003c"]}').toString('base64')],

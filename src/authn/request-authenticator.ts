@@ -30,46 +30,36 @@ interface PreparedRule {
   readonly keys: RuleKeys
   readonly forward: boolean
   readonly output: OutputHeaders
+  readonly outputNames: readonly string[]
   readonly spaceDelimited: readonly string[]
 }
 
-/** What one rule says of one request. */
-type Outcome =
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'failed'; readonly reason: JwtFailure }
-  | { readonly kind: 'verified'; readonly rule: PreparedRule; readonly tokens: readonly VerifiedToken[] }
-
-interface VerifiedToken {
-  readonly token: Token
-  readonly source: TokenSource
-}
-
-const missing: Outcome = { kind: 'missing' }
-
 /**
  * Builds what RequestAuthentication does to the requests of one workload from the rules of every policy attached to it.
- * Rules are tried in the order of their issuers; the first that verifies everything found at its own locations wins.
+ * Rules are tried in the order of their issuers; the first that verifies all that is left at its own locations wins.
  */
 export function createRequestAuthenticator(rules: readonly JwtRule[], keys: KeySource): RequestAuthenticator {
   const prepared = [...rules].sort(byIssuer).map((rule) => prepare(rule, keys))
-  const outputNames = [...new Set(prepared.flatMap((rule) => outputHeaderNames(rule.output)))]
+  const outputNames = [...new Set(prepared.flatMap((rule) => rule.outputNames))]
   return {
     authenticate(request, now) {
       // Before anything else, so that no client can speak in the name of a token.
       for (const name of outputNames) request.headers.delete(name)
-      if (prepared.length === 0 || isPreflight(request)) return accept(request, null)
-      return tryRules(prepared, 0, [], request, now)
+      if (prepared.length === 0 || isPreflight(request)) return { kind: 'accepted', claims: null, path: request.path }
+      return new Evaluation(prepared, request, now).run()
     },
   }
 }
 
 function prepare(rule: JwtRule, keys: KeySource): PreparedRule {
+  const output = prepareOutputHeaders(rule)
   return {
     locations: prepareLocations(rule),
     checks: prepareClaimChecks(rule),
     keys: keys.keysFor(rule),
     forward: rule.forwardOriginalToken,
-    output: prepareOutputHeaders(rule),
+    output,
+    outputNames: outputHeaderNames(output),
     spaceDelimited: [...new Set(['scope', 'permission', ...rule.spaceDelimitedClaims])],
   }
 }
@@ -79,84 +69,105 @@ function byIssuer(a: JwtRule, b: JwtRule): number {
   return left < right ? -1 : left > right ? 1 : 0
 }
 
-function tryRules(
-  rules: readonly PreparedRule[],
-  from: number,
-  outcomes: Outcome[],
-  request: AuthenticationRequest,
-  now: number,
-): Authentication | Promise<Authentication> {
-  for (let i = from; i < rules.length; i++) {
-    const outcome = tryRule(rules[i] as PreparedRule, request, now)
-    if (outcome instanceof Promise) {
-      return outcome.then((late) => {
-        if (late.kind === 'verified') return win(late, request)
-        outcomes.push(late)
-        return tryRules(rules, i + 1, outcomes, request, now)
-      })
+/** What became of one rule on one request. */
+type Outcome = 'verified' | 'missing' | JwtFailure
+
+/**
+ * One request before the rules. Istio compiles them to "any of: rule 1, ..., rule n, or all of (rule i, or no token for
+ * rule i)", and Envoy acts on each token as it verifies, also when its rule then fails for another one: the token
+ * leaves, its output headers are set, and rules after it do not see it. So a request that carries a good token for each
+ * of two rules at the same two locations passes.
+ */
+class Evaluation {
+  readonly #rules: readonly PreparedRule[]
+  readonly #request: AuthenticationRequest
+  readonly #now: number
+  #path: string
+  #claims: Claims | null = null
+  /** In the first round any rule may win, in the second no rule may fail. */
+  #round: 1 | 2 = 1
+  #index = 0
+  /** Of the rule at `#index`, what is still to verify; null before it was looked for. */
+  #tokens: FoundToken[] | null = null
+  /** Rules that have waited for other keys; none waits twice. */
+  #waited: PreparedRule[] = []
+  #failure: JwtFailure | null = null
+
+  constructor(rules: readonly PreparedRule[], request: AuthenticationRequest, now: number) {
+    this.#rules = rules
+    this.#request = request
+    this.#now = now
+    this.#path = request.path
+  }
+
+  run(): Authentication | Promise<Authentication> {
+    for (;;) {
+      const outcome = this.#verify(this.#rules[this.#index] as PreparedRule)
+      if (outcome instanceof Promise) return outcome.then(() => this.run())
+      this.#tokens = null
+      if (outcome === 'verified' && this.#round === 1) return this.#accept()
+      if (outcome !== 'verified' && outcome !== 'missing') {
+        this.#failure = moreTelling(this.#failure, outcome)
+        // The only rule has no second round: it would say the same again.
+        if (this.#round === 2 || this.#rules.length === 1) return reject(this.#failure, this.#request)
+      }
+      this.#index++
+      if (this.#index < this.#rules.length) continue
+      if (this.#round === 2 || this.#failure === null) return this.#accept()
+      this.#round = 2
+      this.#index = 0
     }
-    if (outcome.kind === 'verified') return win(outcome, request)
-    outcomes.push(outcome)
   }
-  const reason = finalFailure(outcomes)
-  return reason === null ? accept(request, null) : reject(reason, request)
-}
 
-function tryRule(rule: PreparedRule, request: AuthenticationRequest, now: number): Outcome | Promise<Outcome> {
-  const found = findTokens(rule.locations, request.headers, request.path)
-  if (found.length === 0) return missing
-  const outcome = verifyAll(rule, found, now)
-  if (outcome.kind !== 'failed' || !otherKeysMightHelp(outcome.reason)) return outcome
-  const refetch = rule.keys.refetch(now)
-  return refetch === null ? outcome : refetch.then(() => verifyAll(rule, found, now))
-}
-
-/** All tokens that a rule finds must verify. Envoy starts from the last one. */
-function verifyAll(rule: PreparedRule, found: readonly FoundToken[], now: number): Outcome {
-  const keys = rule.keys.current(now)
-  const tokens: VerifiedToken[] = []
-  for (let i = found.length - 1; i >= 0; i--) {
-    const { text, source } = found[i] as FoundToken
-    const token = verifyToken(text, rule.checks, keys, now)
-    if (token.kind === 'refused') return { kind: 'failed', reason: token.reason }
-    tokens.push({ token, source })
+  /** All tokens at a rule's locations must verify. Envoy starts from the last one, so that the first has the last word. */
+  #verify(rule: PreparedRule): Outcome | Promise<void> {
+    if (this.#tokens === null) {
+      // In the second round this takes back what a rule said when it failed.
+      for (const name of rule.outputNames) this.#request.headers.delete(name)
+      this.#tokens = findTokens(rule.locations, this.#request.headers, this.#path)
+      if (this.#tokens.length === 0) return 'missing'
+    }
+    const tokens = this.#tokens
+    for (let found = tokens.at(-1); found !== undefined; found = tokens.at(-1)) {
+      const token = verifyToken(found.text, rule.checks, rule.keys.current(), this.#now)
+      if (token.kind === 'refused') return this.#otherKeys(rule, token.reason) ?? token.reason
+      tokens.pop()
+      this.#apply(rule, token, found.source)
+    }
+    return 'verified'
   }
-  return { kind: 'verified', rule, tokens }
+
+  #otherKeys(rule: PreparedRule, reason: JwtFailure): Promise<void> | null {
+    if (!otherKeysMightHelp(reason) || this.#waited.includes(rule)) return null
+    this.#waited.push(rule)
+    return rule.keys.refetch()
+  }
+
+  #apply(rule: PreparedRule, token: Token, source: TokenSource): void {
+    addOutputHeaders(rule.output, token, this.#request.headers)
+    if (!rule.forward) this.#path = removeToken(source, this.#request.headers, this.#path)
+    this.#claims = splitClaims(token.payload, rule.spaceDelimited)
+  }
+
+  #accept(): Accepted {
+    return { kind: 'accepted', claims: this.#claims, path: this.#path }
+  }
 }
 
 function otherKeysMightHelp(reason: JwtFailure): boolean {
-  return reason === "Jwks doesn't have key to match kid or alg from Jwt" || reason === 'Jwks remote fetch is failed'
-}
-
-/**
- * When no rule verifies: null when no rule saw a token, else the failure of the first rule that did, unless that is only
- * an unknown issuer and another rule has a more specific one; of those the last, as Envoy aggregates them.
- */
-function finalFailure(outcomes: readonly Outcome[]): JwtFailure | null {
-  let first: JwtFailure | null = null
-  let specific: JwtFailure | null = null
-  for (const outcome of outcomes) {
-    if (outcome.kind !== 'failed') continue
-    first ??= outcome.reason
-    if (outcome.reason !== 'Jwt issuer is not configured') specific = outcome.reason
+  switch (reason) {
+    case "Jwks doesn't have key to match kid or alg from Jwt":
+    case "Jwks doesn't have any valid public key":
+    case 'Jwks remote fetch is failed':
+      return true
+    default:
+      return false
   }
-  return first === 'Jwt issuer is not configured' ? (specific ?? first) : first
 }
 
-/** The winner's output headers are set and its tokens leave; of several tokens the first location's are the claims. */
-function win(outcome: Extract<Outcome, { kind: 'verified' }>, request: AuthenticationRequest): Accepted {
-  const { rule, tokens } = outcome
-  let path = request.path
-  for (const { token, source } of tokens) {
-    addOutputHeaders(rule.output, token, request.headers)
-    if (!rule.forward) path = removeToken(source, request.headers, path)
-  }
-  const chosen = tokens.at(-1) as VerifiedToken
-  return { kind: 'accepted', claims: splitClaims(chosen.token.payload, rule.spaceDelimited), path }
-}
-
-function accept(request: AuthenticationRequest, claims: Claims | null): Accepted {
-  return { kind: 'accepted', claims, path: request.path }
+/** Of several failures Envoy answers with the last one that is more than an unknown issuer. */
+function moreTelling(before: JwtFailure | null, now: JwtFailure): JwtFailure {
+  return before !== null && now === 'Jwt issuer is not configured' ? before : now
 }
 
 /** Top-level strings of these names become lists; a string without any word stays as it is. */

@@ -2,7 +2,6 @@ import { Buffer } from 'node:buffer'
 import type { MessageInitShape } from '@bufbuild/protobuf'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
-import type { HeaderMap } from '../match/header-map.ts'
 import type { AttributeContext_PeerSchema } from '../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
 import { CheckRequestSchema } from '../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import type { CheckBody, CheckHttpRequest, CheckPeer, CheckRequest } from './check.ts'
@@ -47,7 +46,7 @@ function httpAttributes(time: number, http: CheckHttpRequest, packAsBytes: boole
     http: {
       id: http.id,
       method: repairUtf8(http.method),
-      headers: mergeHeaders(http),
+      headers: headerAttributes(http),
       path: repairUtf8(http.path),
       host: repairUtf8(http.host),
       scheme: http.scheme,
@@ -63,27 +62,30 @@ function bodyText(body: CheckBody): string {
   return repairUtf8(Buffer.from(buffer, byteOffset, length).toString('latin1'))
 }
 
-/** One entry a name, repeats joined with a comma (cookies too), with the pseudo headers and without `host`. */
-function mergeHeaders(http: CheckHttpRequest): Record<string, string> {
-  const merged = new Map<string, string>([
-    [':authority', http.host],
-    [':method', http.method],
-    [':path', http.path],
-    [':scheme', http.scheme],
-  ])
-  const { headers } = http
-  for (let i = 0; i < headers.size; i++) mergeLine(merged, headers, i)
-  if (http.body !== null) merged.set(partialBodyHeader, String(http.body.partial))
+function headerAttributes(http: CheckHttpRequest): Record<string, string> {
   // A plain object would lose a header that is called `__proto__`.
   const record: Record<string, string> = Object.create(null)
-  for (const [name, value] of merged) record[repairUtf8(name)] = repairUtf8(value)
+  for (const [name, value] of mergeHeaders(http)) record[name] = value
+  record[':authority'] = repairUtf8(http.host)
+  record[':method'] = repairUtf8(http.method)
+  record[':path'] = repairUtf8(http.path)
+  record[':scheme'] = http.scheme
   return record
 }
 
-function mergeLine(merged: Map<string, string>, headers: HeaderMap, index: number): void {
-  const name = headers.nameAt(index)
-  if (name === 'host' || name.startsWith(':') || name === partialBodyHeader) return
-  const value = headers.valueAt(index)
-  const before = merged.get(name)
-  merged.set(name, before === undefined ? value : `${before},${value}`)
+/**
+ * One entry a name, repeats joined with a comma (cookies too), as valid UTF-8; without `host`, and with what says
+ * whether the body is whole.
+ */
+export function mergeHeaders({ headers, body }: CheckHttpRequest): Map<string, string> {
+  const merged = new Map<string, string>()
+  for (let i = 0; i < headers.size; i++) {
+    const name = repairUtf8(headers.nameAt(i))
+    if (name === 'host' || name.startsWith(':') || name === partialBodyHeader) continue
+    const value = repairUtf8(headers.valueAt(i))
+    const before = merged.get(name)
+    merged.set(name, before === undefined ? value : `${before},${value}`)
+  }
+  if (body !== null) merged.set(partialBodyHeader, String(body.partial))
+  return merged
 }

@@ -149,7 +149,11 @@ function line({ header }: HeaderValueOption): Line {
 const target = /^\/[\x21\x22\x24-\x7e\x80-\xff]*$/
 const queryPart = /^[\x21\x22\x24-\x7e\x80-\xff]*$/
 /** RFC 3986, section 3.2, without user information. */
-const authority = /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]+$/
+const authoritySyntax = /^[A-Za-z0-9\-._~%!$&'()*+,;=:[\]]+$/
+
+export function isAuthority(value: string): boolean {
+  return authoritySyntax.test(value)
+}
 
 function rewriteRequest(
   rewrite: { method?: string; path?: string; authority?: string },
@@ -158,7 +162,7 @@ function rewriteRequest(
 ): void {
   if (name === ':method' && isHeaderName(value)) rewrite.method = value
   else if (name === ':path' && target.test(value)) rewrite.path = value
-  else if ((name === ':authority' || name === 'host') && authority.test(value)) rewrite.authority = value
+  else if ((name === ':authority' || name === 'host') && isAuthority(value)) rewrite.authority = value
   else throw new InvalidAnswer('a part of the request line is set to something that it cannot be')
 }
 

@@ -52,6 +52,7 @@ export type CheckOutcome =
   | {
       readonly kind: 'deny'
       readonly status: number
+      /** Each is a line of its own. A body without a `content-type` among them is sent as `text/plain`. */
       readonly headers: readonly (readonly [string, string])[]
       readonly body: Uint8Array
     }

@@ -1,7 +1,9 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { Authorizer } from './authorizer.ts'
+import type { Instance } from './instance.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
+import type { PolicyTest } from './policy-test.ts'
 import type { RequestAuthentication } from './request-authentication.ts'
 import type { Service, ServiceEntry } from './service.ts'
 import type { Sidecar } from './sidecar.ts'
@@ -17,8 +19,11 @@ export interface Mesh {
   readonly serviceEntries: readonly ServiceEntry[]
   readonly sidecars: readonly Sidecar[]
   readonly authorizers: readonly Authorizer[]
+  readonly policyTests: readonly PolicyTest[]
   /** By `namespace/name`. */
   readonly workloads: ReadonlyMap<string, Workload>
+  /** Where workloads can be reached, in the files' order. */
+  readonly instances: readonly Instance[]
   /** Namespaces that have a Namespace document, or a resource in them. */
   readonly namespaces: ReadonlySet<string>
 }

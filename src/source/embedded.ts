@@ -1,8 +1,9 @@
 import type { Diagnostic } from './diagnostic.ts'
 import { diagnostic } from './diagnostic.ts'
-import type { Json, Path, SourceDocument } from './document.ts'
+import type { Path, SourceDocument } from './document.ts'
 import { fromProblem } from './parse.ts'
 import { TextDocument } from './text-document.ts'
+import { valueAt } from './value.ts'
 import { parseStream } from './yaml/stream.ts'
 
 /**
@@ -34,15 +35,4 @@ export function embedded(
       ? document.inner(path, first.value)
       : { ...document, value: first.value, locate: (rest, at) => document.locate([...path, ...rest], at) }
   return { document: inner, diagnostics }
-}
-
-function valueAt(value: Json, path: Path): Json | undefined {
-  let at: Json | undefined = value
-  for (const step of path) {
-    if (at === null || typeof at !== 'object') return undefined
-    if (Array.isArray(at)) at = at[Number(step)] as Json | undefined
-    else at = Object.hasOwn(at, step) ? (at as { readonly [key: string]: Json })[step] : undefined
-    if (at === undefined) return undefined
-  }
-  return at
 }

@@ -32,6 +32,8 @@ test('plain scalars mean what go-yaml makes of them', () => {
     ['08', 8],
     ['1.5', 1.5],
     ['.5', 0.5],
+    ['.5_5', 0.55],
+    ['._5', '._5'],
     ['1.', 1],
     ['1e3', 1000],
     ['1e999', '1e999'],
@@ -75,6 +77,7 @@ test('values that JSON does not have are refused', () => {
 test('keys become strings', () => {
   assert.deepEqual(only('1: a\ntrue: b\n1.5: c\n0x10: d\n"y": e\n'), { 1: 'a', true: 'b', '1.5': 'c', 16: 'd', y: 'e' })
   assert.deepEqual(problems('? [a]\n: b\n'), ['SP002 1:3 a key must be a string, not a list or a mapping'])
+  assert.deepEqual(only('18446744073709551615: a\n'), { '18446744073709551615': 'a' })
   assert.deepEqual(problems('~: b\n'), ['SP002 1:1 a key must not be null'])
 })
 

@@ -183,7 +183,10 @@ test('every algorithm verifies, and nothing else does', () => {
     assert.equal(result(forged(token), checks(), keySet(jwk(publicKey))), 'Jwt verification fails', alg)
     for (const [other, otherKey] of pairs) {
       if (otherKey === publicKey) continue
-      assert.equal(result(token, checks(), keySet(jwk(otherKey))), 'Jwt verification fails', `${alg} under ${other}`)
+      // As Envoy: an Ed25519 key that is tried ends the search at a signature that is not as long as its own.
+      const strange = other === 'EdDSA' && Buffer.from(token.split('.')[2] ?? '', 'base64url').length !== 64
+      const reason = strange ? 'Jwt ED25519 signature is wrong length' : 'Jwt verification fails'
+      assert.equal(result(token, checks(), keySet(jwk(otherKey))), reason, `${alg} under ${other}`)
     }
   }
 })

@@ -293,9 +293,18 @@ async function closeGracefully(server: Http2Server, sessions: Set<ServerHttp2Ses
   clearTimeout(timer)
 }
 
+/** How long a client may take to acknowledge the first GOAWAY. */
+const drainPause = 100
+
 /** Two GOAWAYs a round trip apart, so that calls sent before the first one arrived are still served. */
 function drain(session: ServerHttp2Session): void {
   if (session.closed || session.destroyed) return
   session.goaway(constants.NGHTTP2_NO_ERROR, maxStreamId)
-  if (!session.ping(() => session.close())) session.close()
+  // A client that closes at the first one never answers the ping.
+  const timer = setTimeout(() => session.close(), drainPause)
+  const acknowledged = () => {
+    clearTimeout(timer)
+    session.close()
+  }
+  if (!session.ping(acknowledged)) acknowledged()
 }

@@ -51,6 +51,9 @@ export function createJudge(checks: Checks, timeout: number, logger: Logger): Ju
         clearTimeout(timer)
         resolve(verdict)
       }
+      const { signal } = asked.kind === 'request' ? asked.request : asked.connection
+      if (signal.aborted) done(forbidden)
+      else signal.addEventListener('abort', () => done(forbidden), { once: true })
       Promise.resolve(answer).then(
         (settled) => done(settleSafely(settled)),
         (error) => done(fail(error)),

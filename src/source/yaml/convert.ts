@@ -125,9 +125,14 @@ class Conversion {
     const key = isAlias(node) ? this.#aliases.get(node) : node
     if (key === undefined) return this.#problem(node.range[0], 'the alias has no anchor before it')
     if (!isScalar(key)) return this.#problem(node.range[0], 'a key must be a string, not a list or a mapping')
+    const before = this.problems.length
     const value = this.#scalar(key as Scalar.Parsed)
+    if (this.problems.length > before) return null
     if (value === null) return this.#problem(node.range[0], 'a key must not be null', 'put the key in quotes')
-    return String(value)
+    // A number that a double does not hold keeps its text.
+    return typeof value === 'number' && !Number.isSafeInteger(value) && Number.isInteger(value)
+      ? (key as Scalar.Parsed).source
+      : String(value)
   }
 
   #scalar(node: Scalar.Parsed): Json {

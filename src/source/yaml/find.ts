@@ -70,5 +70,6 @@ function keyText(tree: Tree, node: ParsedNode): string | null {
   const { source, type, tag } = key as Scalar.Parsed
   if (type !== 'PLAIN' || tag !== undefined) return source
   const resolved = resolvePlain(source)
-  return resolved.kind === 'null' || resolved.kind === 'notJson' ? source : String(resolved.value)
+  if (resolved.kind === 'null' || resolved.kind === 'notJson') return source
+  return resolved.kind === 'int' && !Number.isSafeInteger(resolved.value) ? source : String(resolved.value)
 }

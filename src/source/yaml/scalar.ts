@@ -35,8 +35,9 @@ export function resolvePlain(text: string): Resolved {
 }
 
 function resolveNumber(text: string): Resolved | null {
-  // go-yaml drops the underscores of anything that starts with a digit or a sign, but not after a point.
-  const plain = text.startsWith('.') ? text : text.replaceAll('_', '')
+  // Underscores count for nothing, but after a leading point they must separate digits, as in Go.
+  if (text.startsWith('.') && /^\._|__|_$|_[eE]|[eE+-]_/.test(text)) return null
+  const plain = text.replaceAll('_', '')
   const integer = resolveInteger(plain)
   if (integer !== null) return { kind: 'int', value: integer }
   if (!float.test(plain)) return null

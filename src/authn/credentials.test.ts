@@ -1,0 +1,133 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, mock, test } from 'node:test'
+import type { Logger } from '../observe/log.ts'
+import { createDevelopmentCa } from './certificate-authority.ts'
+import { openCredentialFiles } from './credential-files.ts'
+import { type Credentials, createIssuedCredentials } from './credentials.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'sallyport-credentials-'))
+after(() => rmSync(folder, { recursive: true }))
+
+function recorder() {
+  const errors: string[] = []
+  let next = () => {}
+  const note = (_: string, fields?: { readonly reason?: unknown }) => {
+    errors.push(String(fields?.reason))
+    next()
+  }
+  const logger: Logger = { level: 'error', debug() {}, info() {}, warn: note, error: note }
+  const complaint = () =>
+    new Promise<void>((resolve) => {
+      next = resolve
+    })
+  return { errors, logger, complaint }
+}
+
+test('issued credentials are renewed at half their life', (t) => {
+  const hour = 60 * 60_000
+  const start = Date.parse('2026-01-01T00:00:00Z')
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: start })
+  t.after(() => mock.timers.reset())
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: () => Date.now() })
+  const { errors, logger } = recorder()
+  const source = createIssuedCredentials(ca, { namespace: 'a', serviceAccount: 'b', logger, random: () => 0.5 })
+  const seen: Credentials[] = []
+  source.onChange(() => {
+    throw new Error('listener')
+  })
+  const stop = source.onChange((credentials) => seen.push(credentials))
+  const first = source.current()
+  assert.equal(first.notAfter, start + 24 * hour)
+  mock.timers.tick(11.9 * hour)
+  assert.equal(seen.length, 0)
+  mock.timers.tick(0.1 * hour)
+  assert.equal(seen.length, 1)
+  assert.notEqual(source.current().certificate, first.certificate)
+  assert.equal(source.current(), seen[0])
+  assert.deepEqual(errors, ['Error: listener'])
+  for (let i = 0; i < 24; i++) mock.timers.tick(hour)
+  assert.equal(seen.length, 3)
+  stop()
+  mock.timers.tick(24 * hour)
+  assert.equal(seen.length, 3)
+  const last = source.current()
+  source.close()
+  mock.timers.tick(48 * hour)
+  assert.equal(source.current(), last)
+})
+
+test('a long life does not overflow the timer', (t) => {
+  const day = 24 * 60 * 60_000
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.parse('2026-01-01T00:00:00Z') })
+  t.after(() => mock.timers.reset())
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: () => Date.now() })
+  const { logger } = recorder()
+  const options = { namespace: 'a', serviceAccount: 'b', ttl: 90 * day, logger, random: () => 0.5 }
+  const source = createIssuedCredentials(ca, options)
+  let renewals = 0
+  source.onChange(() => renewals++)
+  mock.timers.tick(44 * day)
+  assert.equal(renewals, 0)
+  mock.timers.tick(2 * day)
+  assert.equal(renewals, 1)
+  source.close()
+})
+
+test('credentials from files are replaced when the files change, and never by bad ones', async (t) => {
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: Date.now })
+  const paths = { certificate: join(folder, 'cert.pem'), key: join(folder, 'key.pem'), ca: join(folder, 'ca.pem') }
+  const put = (path: string, text: string) => {
+    writeFileSync(`${path}.new`, text)
+    renameSync(`${path}.new`, path)
+  }
+  const issue = () => ca.issue({ namespace: 'a', serviceAccount: 'b' })
+  const first = issue()
+  put(paths.certificate, first.chain)
+  put(paths.key, first.key)
+  put(paths.ca, ca.root)
+  const { errors, logger, complaint } = recorder()
+  // What is tested never keeps a process alive, so the test does.
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(alive))
+  const opened = openCredentialFiles(paths, logger)
+  assert.ok(opened.kind === 'opened')
+  const { source } = opened
+  assert.equal(source.current().key, first.key)
+
+  const second = issue()
+  const complained = complaint()
+  put(paths.certificate, second.chain)
+  await complained
+  assert.match(errors.join(), /the key is not the certificate's/)
+  assert.doesNotMatch(errors.join(), /PRIVATE/)
+  assert.equal(source.current().certificate, first.chain)
+
+  const changed = new Promise<Credentials>((resolve) => source.onChange(resolve))
+  put(paths.key, second.key)
+  assert.equal((await changed).certificate, second.chain)
+  assert.equal(source.current().key, second.key)
+  source.close()
+})
+
+test('files that are missing or do not fit are a reason at start', () => {
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: Date.now })
+  const { chain, key } = ca.issue({ namespace: 'a', serviceAccount: 'b' })
+  const write = (name: string, text: string) => {
+    writeFileSync(join(folder, name), text)
+    return join(folder, name)
+  }
+  const good = { certificate: write('c1', chain), key: write('k1', key), ca: write('r1', ca.root) }
+  const reason = (more: object) => {
+    const opened = openCredentialFiles({ ...good, ...more }, recorder().logger)
+    assert.ok(opened.kind === 'failed')
+    return opened.reason
+  }
+  assert.match(reason({ key: join(folder, 'none') }), /ENOENT/)
+  assert.match(reason({ certificate: write('c2', 'x') }), /certificate cannot be parsed/)
+  assert.match(reason({ key: write('k2', 'x') }), /key cannot be parsed/)
+  assert.match(reason({ ca: write('r2', 'x') }), /CA file cannot be parsed/)
+  assert.match(reason({ certificate: write('c3', ca.root) }), /not the certificate's/)
+})

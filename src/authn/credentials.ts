@@ -1,0 +1,142 @@
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import type { Logger } from '../observe/log.ts'
+import { type CertificateAuthority, renewalTime } from './certificate-authority.ts'
+
+/** What a proxy is on the network. All PEM. */
+export interface Credentials {
+  /** The leaf first, then what leads to the root. */
+  readonly certificate: string
+  readonly key: string
+  /** The roots that peers are verified against. */
+  readonly ca: string
+  /** When the leaf expires, in milliseconds since the epoch. */
+  readonly notAfter: number
+}
+
+/** Credentials that are replaced before they expire, or when their files change. */
+export interface CredentialSource {
+  current(): Credentials
+  /** Calls `listener` with each replacement; returns how to stop that. */
+  onChange(listener: (credentials: Credentials) => void): () => void
+  /** Ends timers and watchers. What is current stays usable. */
+  close(): void
+}
+
+/** Checks that the parts fit together, so that a half-written file never replaces good credentials. */
+export function parseCredentials(
+  certificate: string,
+  key: string,
+  ca: string,
+):
+  | { readonly kind: 'credentials'; readonly credentials: Credentials }
+  | { readonly kind: 'refused'; readonly reason: string } {
+  const refused = (reason: string) => ({ kind: 'refused', reason }) as const
+  let leaf: X509Certificate
+  let privateKey: KeyObject
+  try {
+    leaf = new X509Certificate(certificate)
+  } catch {
+    return refused('the certificate cannot be parsed')
+  }
+  try {
+    privateKey = createPrivateKey(key)
+  } catch {
+    return refused('the key cannot be parsed')
+  }
+  if (!leaf.checkPrivateKey(privateKey)) return refused("the key is not the certificate's")
+  const roots = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  if (roots.length === 0 || !roots.every(isCertificate)) return refused('the CA file cannot be parsed')
+  return { kind: 'credentials', credentials: { certificate, key, ca, notAfter: Date.parse(leaf.validTo) } }
+}
+
+function isCertificate(pem: string): boolean {
+  try {
+    new X509Certificate(pem)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Holds the current credentials and tells of replacements; a listener that throws does not keep others from hearing. */
+export class CredentialHolder {
+  readonly #listeners = new Set<(credentials: Credentials) => void>()
+  readonly #logger: Logger
+  #current: Credentials
+
+  constructor(current: Credentials, logger: Logger) {
+    this.#current = current
+    this.#logger = logger
+  }
+
+  get current(): Credentials {
+    return this.#current
+  }
+
+  replace(credentials: Credentials): void {
+    this.#current = credentials
+    for (const listener of this.#listeners) {
+      try {
+        listener(credentials)
+      } catch (error) {
+        this.#logger.error('new credentials were not taken over', { reason: String(error) })
+      }
+    }
+  }
+
+  onChange(listener: (credentials: Credentials) => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+}
+
+export interface IssuedCredentialsOptions {
+  readonly namespace: string
+  readonly serviceAccount: string
+  /** Of each certificate, in milliseconds; 24 hours by default. */
+  readonly ttl?: number
+  readonly logger: Logger
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number
+  /** From 0 to 1. */
+  readonly random?: () => number
+}
+
+/** The longest delay that a timer of Node takes. */
+const longestDelay = 2 ** 31 - 1
+
+/** Credentials from the CA, issued anew at half their life. Timers never keep the process alive. */
+export function createIssuedCredentials(ca: CertificateAuthority, options: IssuedCredentialsOptions): CredentialSource {
+  const { namespace, serviceAccount, ttl, logger, now = Date.now, random = Math.random } = options
+  let timer: NodeJS.Timeout
+  let renewal: number
+
+  function issue(): Credentials {
+    const { certificate, chain, key } = ca.issue({ namespace, serviceAccount, ...(ttl === undefined ? {} : { ttl }) })
+    const { validFrom, validTo } = new X509Certificate(certificate)
+    const notAfter = Date.parse(validTo)
+    renewal = renewalTime(Date.parse(validFrom), notAfter, random())
+    return { certificate: chain, key, ca: ca.root, notAfter }
+  }
+
+  function arm(): void {
+    // At least a second, so that the end of the root's own life makes no busy loop.
+    const delay = Math.min(Math.max(renewal - now(), 1000), longestDelay)
+    timer = setTimeout(() => {
+      if (now() >= renewal) {
+        holder.replace(issue())
+        logger.info('certificate renewed', { namespace, serviceAccount })
+      }
+      arm()
+    }, delay)
+    timer.unref()
+  }
+
+  const holder = new CredentialHolder(issue(), logger)
+  arm()
+  return {
+    current: () => holder.current,
+    onChange: (listener) => holder.onChange(listener),
+    close: () => clearTimeout(timer),
+  }
+}

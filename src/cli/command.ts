@@ -1,0 +1,69 @@
+import type { ExitCode, Io } from './io.ts'
+
+export interface Option {
+  readonly name: string
+  readonly short?: string
+  /** The placeholder of its value; a flag has none. */
+  readonly value?: string
+  /** May be given more than once. */
+  readonly repeats?: true
+  readonly help: string
+}
+
+export interface Command {
+  readonly name: string
+  /** One line for the list of commands. */
+  readonly summary: string
+  /** Usage lines, without the program's name. */
+  readonly usage: readonly string[]
+  /** What the command is for, in a few sentences. */
+  readonly description: string
+  readonly options: readonly Option[]
+  /** What positional arguments are called in messages; null when there are none. */
+  readonly positionals: string | null
+  /** Commands to try, each with what it shows. */
+  readonly examples: readonly (readonly [command: string, shows: string])[]
+  readonly run: (args: Args, io: Io) => Promise<ExitCode>
+}
+
+/** Parsed arguments. Unknown names were refused before. */
+export interface Args {
+  readonly positionals: readonly string[]
+  /** The last value given, or undefined. */
+  value(name: string): string | undefined
+  /** Every value given, in order. */
+  values(name: string): readonly string[]
+  flag(name: string): boolean
+}
+
+/** A mistake in how a command was called: exit code 2. */
+export class UsageError extends Error {
+  readonly hint: string | undefined
+
+  constructor(message: string, hint?: string) {
+    super(message)
+    this.hint = hint
+  }
+}
+
+/** Options that every command has. */
+export const COMMON: readonly Option[] = [
+  { name: 'no-color', help: 'never write colour (as NO_COLOR in the environment)' },
+  { name: 'verbose', short: 'v', help: 'also say what was skipped or assumed' },
+  { name: 'help', short: 'h', help: 'show this help' },
+]
+
+export const FILE: Option = {
+  name: 'file',
+  short: 'f',
+  value: 'PATH',
+  repeats: true,
+  help: 'a YAML or JSON file, a folder of them, or - for standard input; may be repeated',
+}
+
+export const NAMESPACE: Option = {
+  name: 'namespace',
+  short: 'n',
+  value: 'NS',
+  help: 'the namespace of resources and workloads that name none (default: default)',
+}

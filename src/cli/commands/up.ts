@@ -1,0 +1,51 @@
+import { type Command, FILE, NAMESPACE } from '../command.ts'
+
+export const up: Command = {
+  name: 'up',
+  summary: 'run the proxies and authorizers that the files ask for',
+  description:
+    'Runs a proxy for every workload that a Sidecar with listeners selects, and every Authorizer. Files are watched: a\ngood change takes effect at once, a bad one is reported and the last good configuration stays. Decisions go to\nstdout, one line each.',
+  usage: ['up -f PATH...', 'up -f PATH... --workload NS/NAME [--listen [PORT=]HOST:PORT]... [--app HOST:PORT]'],
+  positionals: null,
+  options: [
+    FILE,
+    { name: 'workload', value: 'NS/NAME', help: 'run only the proxy of this workload (and every Authorizer)' },
+    {
+      name: 'listen',
+      value: '[PORT=]ADDR',
+      repeats: true,
+      help: 'where it listens; policies see PORT, or the socket’s own port without PORT=',
+    },
+    { name: 'app', value: 'ADDR', help: 'where its application is: HOST:PORT or unix:PATH' },
+    {
+      name: 'label',
+      value: 'NAME=VALUE',
+      repeats: true,
+      help: 'a label of the workload, for one that no file describes',
+    },
+    { name: 'service-account', value: 'NAME', help: 'its service account (default: default)' },
+    { name: 'ca-dir', value: 'DIR', help: 'where the development CA keeps its root (default: the user’s data folder)' },
+    { name: 'cert', value: 'FILE', help: 'the workload’s certificate (PEM), instead of the development CA; watched' },
+    { name: 'key', value: 'FILE', help: 'its key' },
+    { name: 'ca', value: 'FILE', help: 'the roots that peers are verified against' },
+    {
+      name: 'jwks-ca',
+      value: 'FILE',
+      repeats: true,
+      help: 'more roots (PEM) to trust when keys are fetched from a jwksUri',
+    },
+    { name: 'output', short: 'o', value: 'FORMAT', help: 'decisions as text or json (default: text on a terminal)' },
+    { name: 'health-port', value: 'N', help: 'readiness on this port (default 15021; 0: not served)' },
+    { name: 'metrics-port', value: 'N', help: 'Prometheus metrics (default 15020; 0: not served)' },
+    { name: 'admin-port', value: 'N', help: 'what is loaded, on a loopback address (default 15000; 0: not served)' },
+    NAMESPACE,
+  ],
+  examples: [
+    ['sallyport up -f policies/ -f sidecar.yaml', 'the proxies of every workload with a Sidecar'],
+    [
+      'sallyport up -f policies/ --workload default/web --label app=web --listen 8080=127.0.0.1:18080 --app 127.0.0.1:3000',
+      'one sidecar without a file about it: policies see port 8080',
+    ],
+  ],
+  run: async (args, io) => (await import('../up/run.ts')).runUp(args, io),
+}

@@ -1,0 +1,104 @@
+import { constants } from 'node:fs'
+import { access, readdir, readFile, stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { type Diagnostic, diagnostic } from '../source/diagnostic.ts'
+import type { SourceDocument } from '../source/document.ts'
+import { parseSource } from '../source/parse.ts'
+import type { Io } from './io.ts'
+
+export interface ReadFiles {
+  readonly documents: readonly SourceDocument[]
+  readonly diagnostics: readonly Diagnostic[]
+  /** The files that were read, for watching. */
+  readonly files: readonly string[]
+}
+
+/** A mesh of more files than this is a mistaken folder. */
+const MOST_FILES = 100_000
+const MOST_DEPTH = 32
+
+/**
+ * Reads every path: a file, a folder (all .yaml, .yml and .json below it, hidden ones and node_modules left out), or
+ * `-`. What cannot be read is a diagnostic; the rest is read all the same. File names stay as the user wrote them.
+ */
+export async function readFiles(paths: readonly string[], io: Io): Promise<ReadFiles> {
+  const documents: SourceDocument[] = []
+  const diagnostics: Diagnostic[] = []
+  const files: string[] = []
+  const parse = (name: string, text: string) => {
+    const parsed = parseSource(name, text)
+    documents.push(...parsed.documents)
+    diagnostics.push(...parsed.diagnostics)
+  }
+  for (const path of paths) {
+    if (path === '-') {
+      parse('-', await io.stdin())
+      continue
+    }
+    const found = await listFiles(path, resolve(io.cwd, path))
+    if ('problem' in found) {
+      diagnostics.push(diagnostic('SP001', { file: path }, found.problem))
+      continue
+    }
+    for (const { name, absolute } of found.files) {
+      if (files.includes(absolute)) continue
+      files.push(absolute)
+      try {
+        parse(name, new TextDecoder('utf-8', { fatal: true }).decode(await readFile(absolute)))
+      } catch (error) {
+        diagnostics.push(diagnostic('SP001', { file: name }, reason(error)))
+      }
+    }
+  }
+  return { documents, diagnostics, files }
+}
+
+interface Found {
+  readonly name: string
+  readonly absolute: string
+}
+
+async function listFiles(
+  name: string,
+  absolute: string,
+): Promise<{ readonly files: readonly Found[] } | { readonly problem: string }> {
+  try {
+    const info = await stat(absolute)
+    await access(absolute, constants.R_OK)
+    if (!info.isDirectory()) return { files: [{ name, absolute }] }
+    const files: Found[] = []
+    await walk(name, absolute, 0, files)
+    if (files.length === 0) return { problem: 'the folder holds no .yaml, .yml or .json file' }
+    return { files }
+  } catch (error) {
+    return { problem: reason(error) }
+  }
+}
+
+async function walk(name: string, absolute: string, depth: number, files: Found[]): Promise<void> {
+  if (depth > MOST_DEPTH) throw new Error(`folders are nested deeper than ${MOST_DEPTH}`)
+  const entries = await readdir(absolute, { withFileTypes: true })
+  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
+    const child = { name: join(name, entry.name), absolute: join(absolute, entry.name) }
+    if (entry.isDirectory()) await walk(child.name, child.absolute, depth + 1, files)
+    else if (/\.(ya?ml|json)$/.test(entry.name)) files.push(child)
+    if (files.length > MOST_FILES) throw new Error(`the folder holds more than ${MOST_FILES} files`)
+  }
+}
+
+function reason(error: unknown): string {
+  const code = (error as NodeJS.ErrnoException).code
+  switch (code) {
+    case 'ENOENT':
+      return 'no such file or folder'
+    case 'EACCES':
+      return 'permission denied'
+    case 'EISDIR':
+      return 'is a folder'
+    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
+      return 'the file is not UTF-8 text'
+    default:
+      return error instanceof Error ? error.message : String(error)
+  }
+}

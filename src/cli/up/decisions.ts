@@ -1,0 +1,41 @@
+import type { DecisionLogEntry } from '../../proxy/decision-log.ts'
+import { type Args, UsageError } from '../command.ts'
+import type { Io } from '../io.ts'
+import { type Style, style } from '../style.ts'
+
+/** Bytes of decisions that may wait for a slow reader; beyond them lines are left out and counted. */
+const MOST_WAITING = 16 * 1024 * 1024
+
+/** Writes the decision log to stdout: an object a line, or a line for people. */
+export function decisionWriter(args: Args, io: Io): (entry: DecisionLogEntry) => void {
+  const format = args.value('output') ?? (io.terminal ? 'text' : 'json')
+  if (format !== 'text' && format !== 'json')
+    throw new UsageError(`unknown output format \`${format}\``, 'text or json')
+  const paint = style(io.color.stdout && !args.flag('no-color'))
+  let dropped = 0
+  return (entry) => {
+    if (io.backlog() > MOST_WAITING) {
+      dropped++
+      return
+    }
+    if (dropped > 0) {
+      io.stderr(`${dropped} decisions were not written: stdout is read too slowly\n`)
+      dropped = 0
+    }
+    io.stdout(format === 'json' ? `${JSON.stringify(entry)}\n` : textLine(entry, paint))
+  }
+}
+
+function textLine(entry: DecisionLogEntry, paint: Style): string {
+  const { decision, request, responseStatus, policy, provider, details, workload } = entry
+  const verdict = decision === 'allow' ? paint.green('allow') : paint.red('deny ')
+  const what = request.method === undefined ? 'TCP' : `${request.method} ${request.path}`
+  const who = request.source.principal ?? request.source.ip
+  const why = [
+    policy === null ? null : `policy ${policy}`,
+    provider === undefined ? null : `provider ${provider}`,
+    details !== null && policy === null ? details : null,
+    entry.audit ? 'audit' : null,
+  ].filter((part) => part !== null)
+  return `${verdict} ${responseStatus ?? '-'} ${what}  ${paint.dim(`${workload} from ${who}${why.length > 0 ? `; ${why.join(', ')}` : ''}`)}\n`
+}

@@ -1,0 +1,172 @@
+import { readFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { createAdmin } from '../../admin/index.ts'
+import { createLogger, type Logger } from '../../observe/log.ts'
+import { inboundId, outboundId } from '../../proxy/configure.ts'
+import type { Diagnostic } from '../../source/diagnostic.ts'
+import { diagnostic } from '../../source/diagnostic.ts'
+import { type Args, UsageError } from '../command.ts'
+import { InvalidInput } from '../input.ts'
+import { EXIT, type ExitCode, type Io } from '../io.ts'
+import { filesOf, load, report } from '../load.ts'
+import { style } from '../style.ts'
+import { watchPaths } from '../watch.ts'
+import { decisionWriter } from './decisions.ts'
+import { readCertificateOrigin } from './identities.ts'
+import { probeProviders } from './probe.ts'
+import { type Plan, type RunProblem, Runtime } from './runtime.ts'
+import { type Placement, readPlacement, selectWorkloads } from './select.ts'
+
+/** `sallyport up`: loads, starts, watches, and ends when it is told to. */
+export async function runUp(args: Args, io: Io): Promise<ExitCode> {
+  const paths = filesOf(args)
+  const placement = readPlacement(args)
+  const ports = readPorts(args)
+  const logger = loggerOf(args, io)
+  const options = {
+    logger,
+    now: io.now,
+    certificates: readCertificateOrigin(args, io),
+    jwksCa: await readAll(args.values('jwks-ca'), io),
+    decisions: decisionWriter(args, io),
+  }
+  const plan = await readPlan(paths, placement, args, io)
+  if (plan === null) return EXIT.invalid
+  if (plan.local.length === 0 && plan.mesh.authorizers.length === 0) {
+    throw new UsageError(
+      'nothing to run: no Sidecar with listeners selects a workload, and there is no Authorizer',
+      'name a workload: --workload NAMESPACE/NAME --listen PORT --app HOST:PORT',
+    )
+  }
+  const runtime = new Runtime(plan, options)
+  try {
+    const problems = await runtime.apply(plan)
+    if (problems.length > 0) {
+      report(
+        problems.map((problem) => describe(problem, plan)),
+        args,
+        io,
+      )
+      return EXIT.invalid
+    }
+    const admin = await createAdmin(
+      { ...ports, skipTakenPorts: true },
+      { ready: () => runtime.ready, metrics: runtime.metrics, version: VERSION, config: () => summary(runtime.plan) },
+    )
+    if (admin.kind === 'adminError')
+      throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
+    for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
+    const watcher = watchPaths(watched(paths, plan, io), () => reload(paths, placement, args, io, runtime))
+    announce(runtime, args, io)
+    void probeProviders(runtime, logger)
+    await stopped(io.stop)
+    watcher.close()
+    await admin.close()
+    return EXIT.ok
+  } finally {
+    await runtime.close()
+  }
+}
+
+/** What the files ask for, or null when they cannot be run; diagnostics have been printed then. */
+async function readPlan(paths: readonly string[], placement: Placement, args: Args, io: Io): Promise<Plan | null> {
+  const { mesh, diagnostics } = await load(paths, args.value('namespace'), io)
+  if (report(diagnostics, args, io, (one) => one.severity === 'error')) return null
+  return { mesh, local: selectWorkloads(mesh, placement) }
+}
+
+async function reload(paths: readonly string[], placement: Placement, args: Args, io: Io, runtime: Runtime) {
+  const paint = style(io.color.stderr && !args.flag('no-color'))
+  try {
+    const plan = await readPlan(paths, placement, args, io)
+    const problems = plan === null ? null : await runtime.apply(plan)
+    if (plan !== null && problems !== null && problems.length === 0) {
+      io.stderr(`${paint.green('applied')}: the changed files are in effect\n`)
+      return
+    }
+    if (plan !== null && problems !== null)
+      report(
+        problems.map((problem) => describe(problem, plan)),
+        args,
+        io,
+      )
+  } catch (error) {
+    io.stderr(`${paint.red('error')}: ${error instanceof Error ? error.message : String(error)}\n`)
+  }
+  io.stderr(`${paint.yellow('kept')}: the last good configuration stays in effect\n`)
+}
+
+/** A problem at the place in the files that asks for what cannot be had. */
+function describe({ message, listener, cause }: RunProblem, { local }: Plan): Diagnostic {
+  for (const { workload, inbound, outbound } of local) {
+    const one =
+      inbound.find((ingress) => inboundId(workload, ingress) === listener) ??
+      outbound.find((egress) => outboundId(workload, egress) === listener)
+    if (one === undefined) continue
+    const help = `end what listens there, or take another address: --listen ${one.port}=127.0.0.1:PORT`
+    return diagnostic('SP501', one.origin ?? { file: '--listen' }, message, { help })
+  }
+  return diagnostic(cause === 'input' ? 'SP502' : 'SP501', { file: 'sallyport up' }, message)
+}
+
+/** The last line on stderr says `ready`; whoever waits for it reads the lines before it for addresses. */
+function announce(runtime: Runtime, args: Args, io: Io): void {
+  const paint = style(io.color.stderr && !args.flag('no-color'))
+  for (const [id, { host, port }] of runtime.addresses()) {
+    io.stderr(`${paint.dim('listening')}: ${id} at ${host.includes(':') ? `[${host}]` : host}:${port}\n`)
+  }
+  io.stderr(`${paint.green('ready')}\n`)
+}
+
+function summary({ mesh, local }: Plan): unknown {
+  return {
+    workloads: local.map(({ workload, inbound, outbound }) => ({
+      workload: `${workload.namespace}/${workload.name}`,
+      inbound: inbound.map(({ port, listen }) => ({ port, listen })),
+      outbound: outbound.map(({ port, listen }) => ({ port, listen })),
+    })),
+    policies: mesh.authorizationPolicies.map(({ meta, action }) => ({
+      policy: `${meta.namespace}/${meta.name}`,
+      action,
+    })),
+    providers: mesh.config.providers.map(({ name, kind, service, port }) => ({ name, kind, service, port })),
+  }
+}
+
+function watched(paths: readonly string[], { mesh }: Plan, io: Io): readonly string[] {
+  const files = paths.filter((path) => path !== '-').map((path) => resolve(io.cwd, path))
+  return [...files, ...mesh.authorizers.map(({ engine }) => engine.path)]
+}
+
+function loggerOf(args: Args, io: Io): Logger {
+  return createLogger({ level: args.flag('verbose') ? 'debug' : 'info', write: io.stderr, now: io.now, format: 'text' })
+}
+
+function readPorts(args: Args) {
+  const port = (name: string, fallback: number) => {
+    const text = args.value(name)
+    if (text === undefined) return { port: fallback }
+    if (!/^[0-9]{1,5}$/.test(text) || Number(text) > 65535) throw new UsageError(`--${name}: \`${text}\` is no port`)
+    return Number(text) === 0 ? null : { port: Number(text) }
+  }
+  return { health: port('health-port', 15021), metrics: port('metrics-port', 15020), admin: port('admin-port', 15000) }
+}
+
+async function readAll(paths: readonly string[], io: Io): Promise<readonly string[]> {
+  return Promise.all(
+    paths.map(async (path) => {
+      try {
+        return await readFile(resolve(io.cwd, path), 'utf8')
+      } catch (error) {
+        throw new InvalidInput(`${path}: ${error instanceof Error ? error.message : String(error)}`)
+      }
+    }),
+  )
+}
+
+function stopped(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((done) => signal.addEventListener('abort', () => done(), { once: true }))
+}
+
+const VERSION = '0.1.0'

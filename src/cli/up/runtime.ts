@@ -1,0 +1,170 @@
+import { createHttpFetch } from '../../authn/http-fetch.ts'
+import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
+import { jwtRulesFor } from '../../mesh/attach.ts'
+import type { Mesh } from '../../mesh/mesh.ts'
+import type { Provider } from '../../mesh/provider.ts'
+import { findOutboundService } from '../../mesh/registry.ts'
+import type { Workload } from '../../mesh/workload.ts'
+import type { Logger } from '../../observe/log.ts'
+import { MetricsRegistry } from '../../observe/metrics.ts'
+import type { ProxyConfig, WorkloadIdentity } from '../../proxy/config.ts'
+import { configure, type LocalWorkload } from '../../proxy/configure.ts'
+import type { DecisionLogEntry } from '../../proxy/decision-log.ts'
+import { type ApplyResult, createProxy, type ProxyServer } from '../../proxy/proxy.ts'
+import { Authorizers } from './authorizers.ts'
+import { type CertificateOrigin, Identities } from './identities.ts'
+import { ProviderClients } from './provider-clients.ts'
+
+export interface RuntimeOptions {
+  readonly logger: Logger
+  readonly now: () => number
+  readonly certificates: CertificateOrigin
+  /** PEM certificates to trust for `jwksUri` beside the platform's. */
+  readonly jwksCa: readonly string[]
+  readonly decisions: (entry: DecisionLogEntry) => void
+}
+
+/** What the files ask to be run in this process. */
+export interface Plan {
+  readonly mesh: Mesh
+  readonly local: readonly LocalWorkload[]
+}
+
+/** Why a plan is not running. `input` is what the files say, `environment` what this machine refuses. */
+export interface RunProblem {
+  readonly cause: 'input' | 'environment'
+  readonly message: string
+  /** The id of the listener that cannot be opened. */
+  readonly listener?: string
+}
+
+/** Everything that `up` keeps running, and the one way to change it. */
+export class Runtime {
+  readonly metrics = new MetricsRegistry()
+  readonly #options: RuntimeOptions
+  readonly #authorizers: Authorizers
+  readonly #identities: Identities
+  readonly #clients: ProviderClients
+  readonly #keys: JwksCache
+  #plan: Plan
+  #proxy: ProxyServer | null = null
+  #queue: Promise<unknown> = Promise.resolve()
+
+  constructor(plan: Plan, options: RuntimeOptions) {
+    this.#plan = plan
+    this.#options = options
+    const { logger } = options
+    this.#authorizers = new Authorizers(logger)
+    this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
+    this.#clients = new ProviderClients(() => this.#plan.mesh)
+    const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
+    this.#keys = createJwksCache({ fetch: createHttpFetch({ ca: options.jwksCa, resolve }), logger, now: options.now })
+  }
+
+  get ready(): boolean {
+    return this.#proxy?.ready ?? false
+  }
+
+  get plan(): Plan {
+    return this.#plan
+  }
+
+  /** By listener id. */
+  addresses(): ReturnType<ProxyServer['addresses']> {
+    return this.#proxy?.addresses() ?? new Map()
+  }
+
+  /** Starts authorizers, then proxies, or changes them to what `plan` says. What runs goes on after a problem. */
+  apply(plan: Plan): Promise<readonly RunProblem[]> {
+    const applied = this.#queue.then(() => this.#apply(plan))
+    this.#queue = applied.catch(() => {})
+    return applied
+  }
+
+  /** Those that some CUSTOM policy names. */
+  providers(): readonly Provider[] {
+    const used = this.#plan.mesh.authorizationPolicies.map((policy) => policy.provider)
+    return this.#plan.mesh.config.providers.filter((provider) => used.includes(provider.name))
+  }
+
+  endpoints(provider: Provider) {
+    return this.#clients.endpoints(provider)
+  }
+
+  async close(): Promise<void> {
+    await this.#queue
+    await this.#proxy?.close()
+    await this.#clients.close()
+    await this.#authorizers.close()
+    this.#keys.close()
+    this.#identities.close()
+  }
+
+  async #apply(plan: Plan): Promise<readonly RunProblem[]> {
+    const config = this.#configure(plan)
+    if (config === null) {
+      return [{ cause: 'environment', message: `no certificate: ${this.#identities.problem ?? 'unknown reason'}` }]
+    }
+    const authorizers = await this.#authorizers.apply(plan.mesh.authorizers)
+    const problems = authorizers.map(
+      ({ what, message }): RunProblem => ({ cause: what === 'engine' ? 'input' : 'environment', message }),
+    )
+    if (problems.length > 0) return problems
+    // Endpoints and keys are looked up in the plan, so they are there before the first request that needs them.
+    const before = this.#plan
+    this.#use(plan)
+    const result = await this.#start(config)
+    if (result.kind === 'failed') {
+      this.#use(before)
+      return result.errors.map(({ id, message }): RunProblem => ({ cause: 'environment', message, listener: id }))
+    }
+    this.#clients.retain(plan.mesh.config.providers)
+    return []
+  }
+
+  #use(plan: Plan): void {
+    this.#plan = plan
+    this.#keys.use(plan.local.flatMap(({ workload }) => jwtRulesFor(plan.mesh, workload)))
+  }
+
+  async #start(config: ProxyConfig): Promise<ApplyResult> {
+    if (this.#proxy !== null) return this.#proxy.apply(config)
+    const { logger, decisions } = this.#options
+    const proxy = createProxy(config, { log: logger, metrics: this.metrics, decisions })
+    const result = await proxy.start()
+    if (result.kind === 'applied') this.#proxy = proxy
+    else await proxy.close(0)
+    return result
+  }
+
+  #configure({ mesh, local }: Plan): ProxyConfig | null {
+    const identities = new Map<Workload, WorkloadIdentity>()
+    for (const { workload } of local) {
+      const identity = this.#identities.of(workload, mesh.config)
+      if (identity === null) return null
+      identities.set(workload, identity)
+    }
+    return configure({
+      mesh,
+      local,
+      identity: (workload) => identities.get(workload) as WorkloadIdentity,
+      keys: this.#keys,
+      client: (provider) => this.#clients.get(provider),
+    })
+  }
+
+  /** A certificate was replaced: the same plan, with new identities. */
+  #renew(): void {
+    if (this.#proxy === null) return
+    void this.apply(this.#plan).then((problems) => {
+      for (const { message } of problems) this.#options.logger.error('the new certificate is not in use', { message })
+    })
+  }
+}
+
+/** Where the mesh says that a host is; null for DNS to say. */
+function addressOf(mesh: Mesh, host: string, port: number): { readonly address: string; readonly port: number } | null {
+  const found = findOutboundService(mesh, mesh.config.rootNamespace, host, port)
+  const [endpoint] = found?.resolution === 'STATIC' ? found.endpoints : []
+  return endpoint === undefined ? null : { address: endpoint.address, port: endpoint.port }
+}

@@ -1,0 +1,154 @@
+/** Istio's `pathNormalization.normalization`, with DEFAULT already resolved to BASE. */
+export type PathMode = 'NONE' | 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'
+
+export type NormalizedPath =
+  | { readonly kind: 'path'; readonly path: string }
+  /** `details` is Envoy's response code details. */
+  | { readonly kind: 'reject'; readonly status: 400; readonly details: string }
+
+const CODEC_ERROR: NormalizedPath = { kind: 'reject', status: 400, details: 'http1.codec_error' }
+const FAILED: NormalizedPath = { kind: 'reject', status: 400, details: 'path_normalization_failed' }
+
+/** Each pass removes a layer of nested escapes (`%%36%31`); no honest client nests them, and a limit bounds the work. */
+const MOST_PASSES = 8
+
+/**
+ * The target (path and query) that policies see and the application gets. `target` is in origin form, so it starts
+ * with `/`. The query is kept as it is; a fragment is cut off in every mode. Where Envoy's single pass leaves a path
+ * that a second pass would change (`/a/%2e%2e;/b`), this goes on until nothing changes.
+ */
+export function normalizePath(target: string, mode: PathMode): NormalizedPath {
+  let end = target.length
+  let pathEnd = -1
+  for (let i = 0; i < end; i++) {
+    const c = target.charCodeAt(i)
+    if (c <= 0x20 || c >= 0x7f) return CODEC_ERROR
+    if (c === HASH) end = i
+    else if (c === QUESTION && pathEnd === -1) pathEnd = i
+  }
+  if (end === 0 || target.charCodeAt(0) !== SLASH) return FAILED
+  // Bytes behind the fragment are refused like any other when they are not allowed in a target.
+  for (let i = end; i < target.length; i++) {
+    const c = target.charCodeAt(i)
+    if (c <= 0x20 || c >= 0x7f) return CODEC_ERROR
+  }
+  const kept = end === target.length ? target : target.slice(0, end)
+  if (mode === 'NONE') return { kind: 'path', path: kept }
+  const query = pathEnd === -1 ? '' : kept.slice(pathEnd)
+  let path = pathEnd === -1 ? kept : kept.slice(0, pathEnd)
+  if (isPlain(path, mode !== 'BASE')) return { kind: 'path', path: kept }
+  for (let pass = 0; pass < MOST_PASSES; pass++) {
+    const next = normalizeOnce(path, mode)
+    if (next === null) return FAILED
+    if (next === path) return { kind: 'path', path: path + query }
+    path = next
+  }
+  return FAILED
+}
+
+const HASH = 0x23
+const PERCENT = 0x25
+const DOT = 0x2e
+const SLASH = 0x2f
+const QUESTION = 0x3f
+const BACKSLASH = 0x5c
+
+/** `"<>^{|}` and the backtick: what URL canonicalization writes as an escape. */
+const ESCAPED = new Set(['"', '<', '>', '^', '`', '{', '|', '}'].map((c) => c.charCodeAt(0)))
+
+/** Whether normalization leaves this path alone: the usual case, told without allocating. */
+function isPlain(path: string, merge: boolean): boolean {
+  for (let i = 0; i < path.length; i++) {
+    const c = path.charCodeAt(i)
+    if (c === PERCENT || c === BACKSLASH || ESCAPED.has(c)) return false
+    if (c === SLASH && i + 1 < path.length) {
+      const next = path.charCodeAt(i + 1)
+      if (next === DOT || (merge && next === SLASH)) return false
+    }
+  }
+  return true
+}
+
+/** Null for `%00`. */
+function normalizeOnce(path: string, mode: 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'): string | null {
+  const unescaped = mode === 'DECODE_AND_MERGE_SLASHES' ? path.replace(ESCAPED_SLASH, decodeSlash) : path
+  const decoded = canonicalize(unescaped)
+  if (decoded === null) return null
+  const resolved = removeDotSegments(decoded)
+  return mode === 'BASE' ? resolved : resolved.replace(SLASHES, '/')
+}
+
+const ESCAPED_SLASH = /%2f|%5c/gi
+const SLASHES = /\/{2,}/g
+
+function decodeSlash(escaped: string): string {
+  return escaped.charCodeAt(1) === 0x32 ? '/' : '\\'
+}
+
+/** `\` becomes `/`, escaped unreserved bytes are decoded, and bytes that no path may hold are escaped. */
+function canonicalize(path: string): string | null {
+  let out = ''
+  for (let i = 0; i < path.length; i++) {
+    const c = path.charCodeAt(i)
+    if (c === BACKSLASH) {
+      out += '/'
+    } else if (c === PERCENT) {
+      const byte = hexByte(path, i + 1)
+      if (byte === 0) return null
+      if (byte > 0 && isUnreserved(byte)) {
+        out += String.fromCharCode(byte)
+        i += 2
+      } else {
+        out += '%'
+      }
+    } else if (ESCAPED.has(c)) {
+      out += `%${c.toString(16).toUpperCase()}`
+    } else {
+      out += path[i]
+    }
+  }
+  return out
+}
+
+/** RFC 3986, 5.2.4, for `..;x` and `.;x` too, which servers that know path parameters read as dot segments. */
+function removeDotSegments(path: string): string {
+  const out: string[] = []
+  const segments = path.split('/')
+  const last = segments.length - 1
+  for (let i = 1; i <= last; i++) {
+    const segment = segments[i] as string
+    const dots = dotSegment(segment)
+    if (dots === 0) out.push(segment)
+    else {
+      if (dots === 2) out.pop()
+      if (i === last) out.push('')
+    }
+  }
+  return `/${out.join('/')}`
+}
+
+function dotSegment(segment: string): 0 | 1 | 2 {
+  if (segment.charCodeAt(0) !== DOT) return 0
+  const dots = segment.charCodeAt(1) === DOT ? 2 : 1
+  return segment.length === dots || segment[dots] === ';' ? dots : 0
+}
+
+/** The value of two hexadecimal digits, or -1. */
+function hexByte(text: string, at: number): number {
+  const high = hexDigit(text.charCodeAt(at))
+  const low = hexDigit(text.charCodeAt(at + 1))
+  return high < 0 || low < 0 ? -1 : high * 16 + low
+}
+
+function hexDigit(c: number): number {
+  if (c >= 0x30 && c <= 0x39) return c - 0x30
+  const lower = c | 0x20
+  return lower >= 0x61 && lower <= 0x66 ? lower - 0x57 : -1
+}
+
+function isUnreserved(c: number): boolean {
+  const lower = c | 0x20
+  return (
+    (lower >= 0x61 && lower <= 0x7a) || (c >= 0x30 && c <= 0x39) || c === 0x2d || c === DOT || c === 0x5f || c === 0x7e
+  )
+}

@@ -1,0 +1,441 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseSource } from '../source/parse.ts'
+import { loadMesh } from './load.ts'
+import { validateMesh } from './validate.ts'
+
+function findings(text: string): string[] {
+  const parsed = parseSource('a.yaml', text)
+  const { mesh, diagnostics } = loadMesh(parsed.documents)
+  assert.deepEqual([...parsed.diagnostics, ...diagnostics], [], text)
+  return validateMesh(mesh).map((d) => {
+    assert.ok(d.help !== undefined && d.help !== '', d.message)
+    return `${d.code} ${d.severity} ${d.line}:${d.column} ${d.message}`
+  })
+}
+
+/** Each case: the lines after `spec:` (which is line 3, the lines at column 3), then what is found. */
+function table(kind: string, cases: readonly (readonly [string, ...string[]])[]): void {
+  for (const [spec, ...expected] of cases) {
+    const indented = spec.replaceAll(/^(?=.)/gm, '  ')
+    const text = `apiVersion: security.istio.io/v1\nkind: ${kind}\nspec:\n${indented}\nmetadata: { name: p }\n`
+    assert.deepEqual(findings(text), expected, spec)
+  }
+}
+
+test('attachment', () => {
+  const gateway = '{ group: gateway.networking.k8s.io, kind: Gateway, name: g }'
+  table('AuthorizationPolicy', [
+    [
+      `selector: { matchLabels: { a: b } }\ntargetRefs: [${gateway}]`,
+      'SP201 error 5:3 only one of targetRefs or workloadSelector can be set',
+    ],
+    ['selector: { matchLabels: { "": b } }', 'SP202 error 4:30 empty key is not supported in selector: "=b"'],
+    ['selector: { matchLabels: { a: "b*" } }', 'SP202 error 4:33 wildcard is not supported in selector: "a=b*"'],
+    ['selector: { matchLabels: { "a*": b } }', 'SP202 error 4:36 wildcard is not supported in selector: "a*=b"'],
+    ['selector: {}', 'SP250 warning 4:3 workload selector specified without labels'],
+    ['targetRefs: [{ group: "", kind: Service }]', 'SP203 error 4:16 targetRef name must be set'],
+    [
+      'targetRefs: [{ kind: Service, name: s, namespace: x }]',
+      'SP203 error 4:42 targetRef namespace must not be set; cross namespace referencing is not supported',
+    ],
+    [
+      'targetRef: { kind: Gateway, name: s }',
+      'SP203 error 4:3 targetRef must be to one of core/Service, networking.istio.io/ServiceEntry, gateway.networking.k8s.io/Gateway, gateway.networking.k8s.io/GatewayClass but was /Gateway',
+    ],
+    [
+      `targetRefs: [${Array.from({ length: 17 }, () => gateway).join(', ')}]`,
+      'SP217 error 4:3 targetRefs may not have more than 16 entries, found 17',
+    ],
+    [`targetRefs: [${gateway}, { group: core, kind: Service, name: s }]`],
+  ])
+})
+
+test('actions and providers', () => {
+  table('AuthorizationPolicy', [
+    ['action: DENY', 'SP204 error 4:3 DENY action without `rules` is meaningless as it will never be triggered'],
+    [
+      'action: DENY\nrules: []',
+      'SP204 error 5:3 DENY action without `rules` is meaningless as it will never be triggered',
+    ],
+    [
+      'action: CUSTOM\nprovider: { name: x }',
+      'SP204 error 4:3 CUSTOM action without `rules` is meaningless as it will never be triggered',
+      'SP301 warning 5:21 available providers are [] but found "x": requests that the policy matches are refused',
+    ],
+    ['action: CUSTOM\nrules: [{}]', 'SP205 error 4:3 `provider.name` must not be empty'],
+    ['action: CUSTOM\nrules: [{}]\nprovider: { name: "" }', 'SP205 error 6:3 `provider.name` must not be empty'],
+    ['provider: { name: x }', 'SP205 error 4:3 `provider` must not be with non CUSTOM action, found ALLOW'],
+    [
+      'action: DENY\nrules: [{}]\nprovider: {}',
+      'SP205 error 6:3 `provider` must not be with non CUSTOM action, found DENY',
+    ],
+    ['action: ALLOW'],
+    ['action: AUDIT'],
+  ])
+})
+
+test('a CUSTOM rule knows no identities', () => {
+  const unsupported = (name: string, at: string) =>
+    `SP206 error ${at} ${name} is currently not supported with CUSTOM action`
+  const custom = (rules: string): string => `provider: { name: x }\naction: CUSTOM\nrules:\n${rules}`
+  const known =
+    'SP301 warning 4:21 available providers are [] but found "x": requests that the policy matches are refused'
+  const fields = [
+    'principals',
+    'notPrincipals',
+    'requestPrincipals',
+    'notRequestPrincipals',
+    'namespaces',
+    'notNamespaces',
+  ]
+  fields.push('serviceAccounts', 'notServiceAccounts', 'trustDomains', 'notTrustDomains')
+  const cases: [string, ...string[]][] = fields.map((field) => [
+    custom(`- from:\n  - source:\n      ${field}: [a]`),
+    unsupported(`From.${field.charAt(0).toUpperCase()}${field.slice(1)}`, '9:9'),
+    known,
+  ])
+  for (const key of [
+    'source.namespace',
+    'source.serviceAccount',
+    'source.trustDomain',
+    'source.principal',
+    'request.auth.claims[a]',
+  ]) {
+    cases.push([custom(`- when: [{ key: "${key}", values: [a] }]`), unsupported(key, '7:19'), known])
+  }
+  cases.push([
+    custom('- from: [{ source: { ipBlocks: [1.2.3.4] } }]\n  when: [{ key: source.ip, values: [1.2.3.4] }]'),
+    known,
+  ])
+  table('AuthorizationPolicy', cases)
+})
+
+test('parts of rules', () => {
+  table('AuthorizationPolicy', [
+    ['rules:\n- from: [{}]', 'SP207 error 5:12 `from.source` must not be nil'],
+    ['rules:\n- from: [{ source: {} }]', 'SP207 error 5:14 `from.source` must not be empty'],
+    ['rules:\n- from: [{ source: { principals: [] } }]', 'SP207 error 5:14 `from.source` must not be empty'],
+    ['rules:\n- to: [{}]', 'SP207 error 5:10 `to.operation` must not be nil'],
+    ['rules:\n- to: [{ operation: {} }]', 'SP207 error 5:12 `to.operation` must not be empty'],
+    ['rules: [{}]'],
+    ['rules: [{ from: [], to: [], when: [] }]'],
+  ])
+  const many = Array.from({ length: 513 }, () => '{}').join(', ')
+  table('AuthorizationPolicy', [
+    [`rules: [${many}]`, 'SP217 error 4:3 rules may not have more than 512 entries, found 513'],
+  ])
+})
+
+test('values of sources', () => {
+  const source = (fields: string, ...expected: string[]): [string, ...string[]] => [
+    `rules:\n- from:\n  - source:\n      ${fields}`,
+    ...expected,
+  ]
+  const long = 'a'.repeat(321)
+  table('AuthorizationPolicy', [
+    source('principals: [a, ""]', 'SP208 error 7:25 empty value not allowed, found in Principals'),
+    source('notNamespaces: [""]', 'SP208 error 7:25 empty value not allowed, found in NotNamespaces'),
+    source('ipBlocks: [""]', 'SP208 error 7:20 empty value not allowed, found in IpBlocks'),
+    source('ipBlocks: [1.2.3.4, 1.2.3, "fd00::/8"]', 'SP211 error 7:29 bad IP address (1.2.3)'),
+    source('notRemoteIpBlocks: [1.2.3.4/33]', 'SP211 error 7:29 bad CIDR range (1.2.3.4/33)'),
+    source('serviceAccounts: ["*"]', 'SP209 error 7:27 wildcard not allowed, found in ServiceAccounts'),
+    source(
+      'serviceAccounts: [a/b/c]',
+      `SP209 error 7:27 expected format 'serviceAccount' or 'namespace/serviceAccount', found "a/b/c" in ServiceAccounts`,
+    ),
+    source(
+      'notServiceAccounts: [/a]',
+      `SP209 error 7:30 expected format 'serviceAccount' or 'namespace/serviceAccount', found "/a" in NotServiceAccounts`,
+    ),
+    source(
+      `serviceAccounts: [${long}]`,
+      'SP209 error 7:27 value cannot exceed 320 characters, found in ServiceAccounts',
+    ),
+    source(
+      `serviceAccounts: [${Array.from({ length: 17 }, () => 'a').join(', ')}]`,
+      'SP217 error 7:9 ServiceAccounts may not have more than 16 values, found 17',
+    ),
+    source(
+      '{ serviceAccounts: [a], namespaces: [b] }',
+      'SP209 error 7:11 cannot set serviceAccounts with namespaces or principals',
+    ),
+    source(
+      '{ notServiceAccounts: [a], notPrincipals: [b] }',
+      'SP209 error 7:11 cannot set serviceAccounts with namespaces or principals',
+    ),
+    source(
+      'trustDomains: ["a*b"]',
+      'SP210 error 7:24 wildcard is only allowed at the start or end, found in TrustDomains: "a*b"',
+    ),
+    source('trustDomains: ["*a*"]', 'SP210 error 7:24 at most one wildcard is allowed, found in TrustDomains: "*a*"'),
+    source(
+      'notTrustDomains: [a/b]',
+      `SP210 error 7:27 trust domain must not contain '/', found in NotTrustDomains: "a/b"`,
+    ),
+    source('trustDomains: ["*", "a*", "*a", a]'),
+    source('serviceAccounts: [a, b/c]'),
+    source('principals: ["*a*", "a*b", "*"]'),
+  ])
+})
+
+test('values of operations', () => {
+  const operation = (fields: string, ...expected: string[]): [string, ...string[]] => [
+    `rules:\n- to:\n  - operation:\n      ${fields}`,
+    ...expected,
+  ]
+  const path = (value: string, message?: string): [string, ...string[]] =>
+    operation(
+      `paths: ["${value}"]`,
+      ...(message === undefined
+        ? []
+        : [`SP213 error 7:17 invalid or unsupported path ${value}, found in Paths. ${message}`]),
+    )
+  table('AuthorizationPolicy', [
+    operation('methods: [""]', 'SP208 error 7:19 empty value not allowed, found in Methods'),
+    operation(
+      'ports: ["65536", "a", "0", "80-90"]',
+      'SP212 error 7:17 bad port (65536)',
+      'SP212 error 7:26 bad port (a)',
+      'SP212 error 7:36 bad port (80-90)',
+    ),
+    operation('notPorts: [""]', 'SP212 error 7:20 bad port ()'),
+    path('/a/{**}/{*}', '{**} is not the last operator'),
+    path('/a/{**}/{**}', '{**} is not the last operator'),
+    path('/a/{b}', "Contains '{' or '}' beyond a supported path template"),
+    path('/a{*}', "Contains '{' or '}' beyond a supported path template"),
+    path('/{*}/a*b/"'.replace('"', '|'), 'Contains segment a*b with invalid string literal'),
+    path('/{*}//a', 'Contains segment  with invalid string literal'),
+    path('/{*}/a/{**}'),
+    path('/{**}/a'),
+    path('/a//*'),
+  ])
+})
+
+test('conditions', () => {
+  const when = (fields: string, ...expected: string[]): [string, ...string[]] => [
+    `rules:\n- when:\n  - ${fields}`,
+    ...expected,
+  ]
+  table('AuthorizationPolicy', [
+    when('values: [a]', 'SP214 error 6:7 `key` must not be empty'),
+    when('key: source.ip', 'SP214 error 6:7 at least one of `values` or `notValues` must be set for key source.ip'),
+    when('{ key: source.ip, values: [x] }', 'SP211 error 6:34 bad IP address (x)'),
+    when('{ key: destination.port, notValues: ["x"] }', 'SP212 error 6:44 bad port (x)'),
+    when(
+      '{ key: source.serviceAccount, values: ["*"] }',
+      'SP209 error 6:46 wildcard not allowed, found in source.serviceAccount',
+    ),
+    when(
+      '{ key: source.trustDomain, values: ["a*b"] }',
+      'SP210 error 6:43 wildcard is only allowed at the start or end, found in source.trustDomain: "a*b"',
+    ),
+    when(
+      '{ key: "request.headers[a]", values: [""] }',
+      'SP208 error 6:45 empty value not allowed, found in request.headers[a]',
+    ),
+    when(
+      '{ key: request.headers, values: [a] }',
+      'SP214 error 6:14 bad key (request.headers): should have format a[b]',
+    ),
+    when(
+      '{ key: "request.headers[]", values: [a] }',
+      'SP214 error 6:14 bad key (request.headers[]): should have format a[b]',
+    ),
+    when(
+      '{ key: request.auth.claims.iss, values: [a] }',
+      'SP214 error 6:14 bad key (request.auth.claims.iss): should have format a[b]',
+    ),
+    when('{ key: source.serviceaccount, values: [a] }', 'SP215 error 6:14 unknown attribute: source.serviceaccount'),
+    when('{ key: "request.header[x]", values: [a] }', 'SP215 error 6:14 unknown attribute: request.header[x]'),
+    when(
+      '{ key: destination.namespace, values: [a] }',
+      'SP215 error 6:14 attribute destination.namespace is replaced by the metadata.namespace',
+    ),
+    when(
+      '{ key: "destination.labels[a]", values: [a] }',
+      'SP215 error 6:14 attribute destination.labels[a] is replaced by the workload selector',
+    ),
+    when(
+      '{ key: destination.user, values: [a] }',
+      'SP215 error 6:14 attribute destination.user is a deprecated attribute',
+    ),
+    when('{ key: "request.auth.claims[a][b]", values: [a] }'),
+    when('{ key: "experimental.envoy.filters.a.b[c]", values: [a] }'),
+    when('{ key: connection.sni, values: [a] }'),
+  ])
+})
+
+test('a key that does not exist is answered with the one that was meant', () => {
+  const help = (key: string) => {
+    const text = `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p }\nspec: { rules: [{ when: [{ key: "${key}", values: [a] }] }] }\n`
+    return validateMesh(loadMesh(parseSource('a', text).documents).mesh)[0]?.help
+  }
+  assert.equal(help('source.serviceaccount'), 'write `source.serviceAccount`')
+  assert.equal(help('request.header[x-a]'), 'write `request.headers[x-a]`')
+  assert.equal(help('request.auth.claim'), 'write `request.auth.claims[NAME]`')
+  assert.equal(help('request.headers'), 'write `request.headers[NAME]`')
+})
+
+test('dry-run', () => {
+  const policy = (annotation: string, spec: string) =>
+    findings(
+      `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n  name: p\n  annotations:\n    istio.io/dry-run: ${annotation}\nspec: ${spec}\n`,
+    )
+  assert.deepEqual(policy('"true"', '{}'), [])
+  assert.deepEqual(policy('"yes"', '{}'), ['SP216 error 6:23 annotation istio.io/dry-run has the invalid value "yes"'])
+  assert.deepEqual(policy('"true"', '{ action: AUDIT, rules: [{}] }'), [
+    'SP216 error 6:5 annotation istio.io/dry-run only supports action ALLOW/DENY, found AUDIT',
+  ])
+})
+
+test('DENY rules on HTTP attributes alone', () => {
+  const warning =
+    'SP251 warning 6:5 this rule will deny all traffic to TCP ports under its scope due to the use of only HTTP attributes in a DENY rule'
+  const deny = (rule: string, ...expected: string[]): [string, ...string[]] => [
+    `action: DENY\nrules:\n- ${rule}`,
+    ...expected,
+  ]
+  table('AuthorizationPolicy', [
+    deny('to: [{ operation: { methods: [GET] } }]', warning),
+    deny('from: [{ source: { requestPrincipals: [a] } }]', warning),
+    deny('from: [{ source: { principals: [a] } }]\n  to: [{ operation: { methods: [GET] } }]', warning),
+    deny('to: [{ operation: { methods: [GET], ports: ["80"] } }]'),
+    deny('from: [{ source: { principals: [a] } }]'),
+    deny('when: [{ key: "request.headers[a]", values: [a] }]'),
+    deny('{}'),
+  ])
+})
+
+test('RequestAuthentication', () => {
+  const rule = (fields: string, ...expected: string[]): [string, ...string[]] => [`jwtRules:\n- ${fields}`, ...expected]
+  const jwks = (text: string, ...expected: string[]) => rule(`{ issuer: a, jwks: '${text}' }`, ...expected)
+  table('RequestAuthentication', [
+    rule('audiences: [a]', 'SP220 error 5:5 issuer or jwksUri must be non-empty string'),
+    rule('{ jwks: \'{"keys": []}\' }', 'SP220 error 5:5 issuer or jwksUri must be non-empty string'),
+    rule('jwksUri: ftp://a', 'SP221 error 5:14 URI scheme "ftp" is not supported'),
+    rule('jwksUri: a/b', 'SP221 error 5:14 URI scheme "" is not supported'),
+    rule('{ issuer: a, audiences: [""] }', 'SP222 error 5:30 audience must be non-empty string'),
+    rule('{ issuer: a, fromParams: [""] }', 'SP222 error 5:31 location query must be non-empty string'),
+    rule('{ issuer: a, fromCookies: [""] }', 'SP222 error 5:32 cookie name must be non-empty string'),
+    rule(
+      '{ issuer: a, fromHeaders: [{ prefix: x }] }',
+      'SP222 error 5:32 location header name must be non-empty string',
+    ),
+    rule(
+      '{ issuer: a, outputClaimToHeaders: [{ header: x }] }',
+      'SP222 error 5:41 outputClaimToHeaders header and claim value must be non-empty string',
+    ),
+    rule(
+      '{ issuer: a, outputClaimToHeaders: [{ header: "x y", claim: a }] }',
+      'SP222 error 5:51 header name "x y" is not a valid header name',
+    ),
+    rule(
+      `{ issuer: a, spaceDelimitedClaims: [${Array.from({ length: 65 }, () => 'a').join(', ')}] }`,
+      'SP217 error 5:18 spaceDelimitedClaims may not have more than 64 values',
+    ),
+    jwks('x', 'SP221 error 5:24 jwks parse error: it is not JSON'),
+    jwks('[]', 'SP221 error 5:24 jwks parse error: it is not a JSON object'),
+    jwks('{}', 'SP221 error 5:24 jwks parse error: it has no list `keys`'),
+    jwks('{"keys":[{"kty":"x"}]}', 'SP221 error 5:24 jwks parse error: the key at index 0 has no known `kty`'),
+    jwks('{"keys":[{"kty":"RSA","n":"a"}]}', 'SP221 error 5:24 jwks parse error: the RSA key at index 0 has no `e`'),
+    jwks(
+      '{"keys":[{"kty":"oct","k":"a"}]}',
+      'SP252 warning 5:24 jwks key at index 0 contains private key material; only public keys are used for verification',
+    ),
+    jwks('{"kty":"RSA","n":"a","e":"AQAB"}'),
+    rule('jwksUri: https://a/jwks'),
+  ])
+})
+
+test('PeerAuthentication', () => {
+  table('PeerAuthentication', [
+    [
+      'portLevelMtls: { 80: { mode: STRICT } }',
+      'SP230 error 4:3 mesh/namespace peer authentication cannot have port level mTLS',
+    ],
+    [
+      'selector: { matchLabels: { a: b } }\nportLevelMtls: {}',
+      'SP230 error 5:3 port level mTLS, if defined, must have at least one element',
+    ],
+    [
+      'selector: { matchLabels: { a: b } }\nportLevelMtls: { 0: { mode: STRICT }, 65536: {} }',
+      'SP230 error 5:20 port must be in range 1..65535',
+      'SP230 error 5:41 port must be in range 1..65535',
+    ],
+    ['selector: { matchLabels: { a: b } }\nportLevelMtls: { 80: { mode: STRICT } }'],
+  ])
+})
+
+const meshMap = `apiVersion: v1
+kind: ConfigMap
+metadata: { name: istio }
+data:
+  mesh: |
+    extensionProviders:
+    - name: opa
+      envoyExtAuthzGrpc: { service: opa.local, port: 9191 }
+    - name: wild.card
+      envoyExtAuthzHttp:
+        service: opa.lokal
+        port: 9191
+    - name: Bad
+      envoyExtAuthzHttp:
+        service: opa.local
+        port: 0
+        pathPrefix: check
+        headersToUpstreamOnAllow: ["*"]
+---
+apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: opa }
+spec: { hosts: [opa.local], resolution: STATIC, ports: [{ name: grpc, number: 9191 }], endpoints: [{ address: 127.0.0.1 }] }
+`
+
+test('providers', () => {
+  const refused = 'requests that the policy matches are refused'
+  const policy = (provider: string) =>
+    `---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p }\nspec: { action: CUSTOM, rules: [{}], provider: { name: ${provider} } }\n`
+  const providers = [
+    'SP253 info 9:13 the provider name "wild.card" has a point, which newer releases of Istio refuse',
+    'SP303 warning 11:18 could not find service opa.lokal in Istio service registry',
+    'SP240 error 13:13 invalid provider name "Bad"',
+    'SP240 error 16:15 port must be in the range [1, 65535], found: 0',
+    'SP240 error 17:21 pathPrefix should begin with `/` but found "check"',
+    'SP240 error 18:36 a single wildcard ("*") is not supported in headersToUpstreamOnAllow',
+  ]
+  assert.deepEqual(findings(meshMap + policy('opa')), providers)
+  assert.deepEqual(findings(meshMap + policy('oap')), [
+    ...providers,
+    `SP301 warning 28:56 available providers are [opa wild.card Bad] but found "oap": ${refused}`,
+  ])
+})
+
+test('selectors that select nothing', () => {
+  const deployment = `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: web }
+spec:
+  selector: { matchLabels: { app: web } }
+  template: { metadata: { labels: { app: web } } }
+---
+`
+  const policy = (namespace: string, app: string) =>
+    `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: ${namespace} }\nspec:\n  selector: { matchLabels: { app: ${app} } }\n`
+  assert.deepEqual(findings(deployment + policy('default', 'web')), [])
+  assert.deepEqual(findings(deployment + policy('other', 'wbe')), [])
+  assert.deepEqual(findings(policy('default', 'wbe')), [])
+  assert.deepEqual(findings(deployment + policy('default', 'wbe')), [
+    'SP302 warning 12:3 no workload in the namespace `default` has the labels app=wbe',
+  ])
+  assert.deepEqual(findings(deployment + policy('istio-system', 'wbe')), [
+    'SP302 warning 12:3 no workload in the mesh has the labels app=wbe',
+  ])
+})
+
+test('an invalid policy stays in the mesh with all its values', () => {
+  const text = `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p }\nspec: { rules: [{ to: [{ operation: { ports: [x] } }] }] }\n`
+  const { mesh } = loadMesh(parseSource('a', text).documents)
+  assert.equal(validateMesh(mesh).length, 1)
+  assert.deepEqual(mesh.authorizationPolicies[0]?.rules[0]?.to?.[0]?.ports.values, ['x'])
+})

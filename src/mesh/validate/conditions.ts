@@ -1,0 +1,82 @@
+import type { Path } from '../../source/document.ts'
+import { suggest } from '../../source/suggest.ts'
+import type { When } from '../authorization-policy.ts'
+import type { Findings } from './findings.ts'
+import type { ValuesCheck } from './values.ts'
+import { checkIps, checkNotEmpty, checkPorts, checkServiceAccounts, checkWildcards } from './values.ts'
+
+/** The keys that stand alone, with the check of their values. */
+const plainKeys: ReadonlyMap<string, ValuesCheck> = new Map([
+  ['source.ip', checkIps],
+  ['remote.ip', checkIps],
+  ['source.namespace', checkNotEmpty],
+  ['source.serviceAccount', checkServiceAccounts],
+  ['source.principal', checkNotEmpty],
+  ['source.trustDomain', checkWildcards],
+  ['request.auth.principal', checkNotEmpty],
+  ['request.auth.audiences', checkNotEmpty],
+  ['request.auth.presenter', checkNotEmpty],
+  ['destination.ip', checkIps],
+  ['destination.port', checkPorts],
+  ['connection.sni', checkNotEmpty],
+])
+
+/** The keys that take a name in brackets. */
+const mapKeys = ['request.headers', 'request.auth.claims', 'experimental.envoy.filters.']
+
+const replaced: readonly { readonly prefix: string; readonly message: string; readonly help: string }[] = [
+  {
+    prefix: 'destination.namespace',
+    message: 'is replaced by the metadata.namespace',
+    help: 'put the policy into that namespace',
+  },
+  {
+    prefix: 'destination.labels',
+    message: 'is replaced by the workload selector',
+    help: 'write the labels under `selector.matchLabels`',
+  },
+  { prefix: 'destination.name', message: 'is a deprecated attribute', help: 'select the workload with `selector`' },
+  { prefix: 'destination.user', message: 'is a deprecated attribute', help: 'select the workload with `selector`' },
+]
+
+/** One `when` entry; `path` leads to it. */
+export function validateCondition(findings: Findings, path: Path, { key, values, notValues }: When): void {
+  if (key === '') {
+    findings.atKey('SP214', path, '`key` must not be empty', 'write what is compared: `key: request.headers[x-user]`')
+    return
+  }
+  if (values.length === 0 && notValues.length === 0) {
+    const message = `at least one of \`values\` or \`notValues\` must be set for key ${key}`
+    findings.atKey('SP214', path, message, 'write `values: ["*"]` for anything that is present')
+    return
+  }
+  const check = plainKeys.get(key) ?? (mapKeys.some((prefix) => key.startsWith(prefix)) ? checkNotEmpty : null)
+  if (check === null) {
+    unknownKey(findings, path, key)
+    return
+  }
+  if (!plainKeys.has(key) && !/^[^[]+\[.+\]$/.test(key)) {
+    const base = key.replace(/[[\].]*$/, '')
+    const help = `write \`${base}[NAME]\``
+    findings.atValue('SP214', [...path, 'key'], `bad key (${key}): should have format a[b]`, help)
+  }
+  check(findings, [...path, 'values'], key, values)
+  check(findings, [...path, 'notValues'], key, notValues)
+}
+
+function unknownKey(findings: Findings, path: Path, key: string): void {
+  const old = replaced.find(({ prefix }) => key === prefix || key.startsWith(`${prefix}[`))
+  if (old !== undefined) {
+    findings.atValue('SP215', [...path, 'key'], `attribute ${key} ${old.message}`, old.help)
+    return
+  }
+  const bracket = key.indexOf('[')
+  const base = bracket === -1 ? key : key.slice(0, bracket)
+  const near = suggest(base, [...plainKeys.keys(), ...mapKeys])
+  const name = bracket === -1 ? (mapKeys.includes(near ?? '') ? '[NAME]' : '') : key.slice(bracket)
+  const help =
+    near === null
+      ? `it is one of ${[...plainKeys.keys(), ...mapKeys.map((k) => `${k}[..]`)].join(', ')}`
+      : `write \`${near}${name}\``
+  findings.atValue('SP215', [...path, 'key'], `unknown attribute: ${key}`, help)
+}

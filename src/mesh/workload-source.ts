@@ -1,0 +1,97 @@
+import type { ControllerSpec, PodSpec, RawPod } from './decode/kubernetes.ts'
+import { NO_POD } from './decode/kubernetes.ts'
+import { kubernetesProtocol } from './decode/port.ts'
+import type { Labels, Meta, Origin } from './resource.ts'
+import type { Endpoint } from './service.ts'
+import type { WorkloadKind, WorkloadPort } from './workload.ts'
+
+/** A document that is a workload, or one address of another. */
+export interface WorkloadSource {
+  readonly kind: WorkloadKind
+  readonly meta: Meta
+  readonly origin: Origin
+  readonly labels: Labels
+  readonly annotations: Labels
+  readonly serviceAccount: string
+  readonly ports: readonly WorkloadPort[]
+  /** The labels of its Pods and entries; null for what has none, such as a Pod. */
+  readonly selector: Labels | null
+  readonly addresses: readonly string[]
+  /** A WorkloadEntry's own port numbers, by name. */
+  readonly namedPorts: ReadonlyMap<string, number>
+}
+
+const DEFAULT_SERVICE_ACCOUNT = 'default'
+
+export function fromController(kind: WorkloadKind, spec: ControllerSpec, meta: Meta, origin: Origin): WorkloadSource {
+  const { template } = spec
+  return {
+    kind,
+    meta,
+    origin,
+    labels: template.metadata.labels,
+    annotations: template.metadata.annotations,
+    ...fromPodSpec(template.spec),
+    selector: nonEmpty(spec.selector.matchLabels ?? template.metadata.labels),
+    addresses: [],
+    namedPorts: new Map(),
+  }
+}
+
+export function fromPod(pod: RawPod, meta: Meta, origin: Origin): WorkloadSource {
+  const { podIP, podIPs } = pod.status
+  const addresses = [podIP, ...podIPs.map((entry) => entry.ip)].filter((address) => address !== '')
+  return {
+    kind: 'Pod',
+    meta,
+    origin,
+    labels: meta.labels,
+    annotations: meta.annotations,
+    ...fromPodSpec(pod.spec ?? NO_POD),
+    selector: null,
+    addresses: [...new Set(addresses)],
+    namedPorts: new Map(),
+  }
+}
+
+export function fromEntry(
+  kind: 'WorkloadEntry' | 'WorkloadGroup',
+  entry: Endpoint,
+  meta: Meta,
+  origin: Origin,
+): WorkloadSource {
+  return {
+    kind,
+    meta,
+    origin,
+    labels: entry.labels,
+    annotations: meta.annotations,
+    serviceAccount: entry.serviceAccount === '' ? DEFAULT_SERVICE_ACCOUNT : entry.serviceAccount,
+    ports: [...entry.ports].map(([name, number]) => ({
+      name,
+      number,
+      protocol: kubernetesProtocol(number, name, 'TCP', null),
+    })),
+    selector: kind === 'WorkloadGroup' ? nonEmpty(entry.labels) : null,
+    addresses: kind === 'WorkloadGroup' || entry.address === '' ? [] : [entry.address],
+    namedPorts: entry.ports,
+  }
+}
+
+function fromPodSpec(spec: PodSpec): Pick<WorkloadSource, 'serviceAccount' | 'ports'> {
+  const account = spec.serviceAccountName === '' ? spec.serviceAccount : spec.serviceAccountName
+  return {
+    serviceAccount: account === '' ? DEFAULT_SERVICE_ACCOUNT : account,
+    ports: spec.containers.flatMap((container) =>
+      container.ports.map((port) => ({
+        number: port.containerPort,
+        name: port.name,
+        protocol: kubernetesProtocol(port.containerPort, port.name, port.protocol, null),
+      })),
+    ),
+  }
+}
+
+function nonEmpty(selector: Labels): Labels | null {
+  return Object.keys(selector).length === 0 ? null : selector
+}

@@ -1,0 +1,307 @@
+import type { RequestAuthenticator } from '../authn/authentication.ts'
+import type { CheckBody, CheckClient, CheckOutcome, CheckPeer, HeaderChange } from '../extauthz/check.ts'
+import type { HeaderMap } from '../match/header-map.ts'
+import type { IpAddress } from '../match/ip.ts'
+import type { Provider, RequestBodyLimit } from '../mesh/provider.ts'
+import type { Decider } from '../policy/decider.ts'
+import type { Decision, Phase } from '../policy/decision.ts'
+import { ACCESS_DENIED } from '../policy/decision.ts'
+import type { ConnectionFacts } from '../policy/facts.ts'
+import { Facts } from '../policy/facts.ts'
+import { allowedDecision, matchedPolicy, NOTHING_WATCHED, watch } from './decisions.ts'
+import { changeRequest, isFraming, isHeaderName, isHeaderValue } from './header-changes.ts'
+import type { LocalReply } from './local-reply.ts'
+import { grpcReply, grpcStatusOf, isGrpcRequest, textReply } from './local-reply.ts'
+
+/** What enforces one workload at one moment. A reload makes new ones; a request keeps those it began with. */
+export interface Policies {
+  readonly decider: Decider
+  /** Null without RequestAuthentication. */
+  readonly authenticator: RequestAuthenticator | null
+  /** By provider name. A provider without a client counts as unavailable. */
+  readonly providers: ReadonlyMap<string, CheckClient>
+}
+
+/** A connection as policies and providers see it. */
+export interface AuthorizedConnection {
+  readonly facts: ConnectionFacts
+  readonly source: CheckPeer
+  readonly destination: CheckPeer
+}
+
+/** A request on its way through the chain. Stages change it in place: headers, and at times target and host. */
+export interface ChainRequest {
+  readonly connection: AuthorizedConnection
+  readonly id: string
+  /** When it began, in milliseconds since the epoch. */
+  readonly time: number
+  method: string
+  /** The normalized target with its query. */
+  path: string
+  host: string
+  readonly scheme: string
+  readonly protocol: string
+  readonly headers: HeaderMap
+  readonly remoteIp: IpAddress
+  readonly body: ChainBody
+  /** Aborts when the client goes away. Asked for only when somebody waits. */
+  signal(): AbortSignal
+}
+
+export interface ChainBody {
+  /** False when the request has none by its framing. */
+  readonly present: boolean
+  /** Reads what a provider is shown; what was read is still forwarded. */
+  buffer(limit: RequestBodyLimit): Promise<BufferedBody>
+}
+
+export type BufferedBody =
+  | { readonly kind: 'read'; readonly body: CheckBody }
+  | { readonly kind: 'tooLarge' }
+  | { readonly kind: 'aborted' }
+
+export type Outcome =
+  | { readonly kind: 'permitted'; readonly permit: Permit; readonly decision: Decision }
+  | {
+      readonly kind: 'refused'
+      readonly reply: LocalReply
+      /** A provider that allowed before a later stage refused may have set answer headers: Envoy applies them. */
+      readonly responseChanges: readonly HeaderChange[]
+      readonly decision: Decision
+    }
+
+// Filled by the class below, whose constructor nobody else can reach.
+let grant: (request: PermittedRequest, responseChanges: readonly HeaderChange[]) => Permit
+
+/** What the forwarder demands. Nothing outside this module can make one. */
+export class Permit {
+  readonly method: string
+  readonly path: string
+  readonly host: string
+  readonly headers: HeaderMap
+  readonly responseChanges: readonly HeaderChange[]
+
+  private constructor(request: PermittedRequest, responseChanges: readonly HeaderChange[]) {
+    this.method = request.method
+    this.path = request.path
+    this.host = request.host
+    this.headers = request.headers
+    this.responseChanges = responseChanges
+  }
+
+  static {
+    grant = (request, responseChanges) => new Permit(request, responseChanges)
+  }
+}
+
+type PermittedRequest = Pick<ChainRequest, 'method' | 'path' | 'host' | 'headers'>
+
+/** The way out of an application, which Istio never authorizes: the peer's sidecar does. */
+export function permitEgress(request: PermittedRequest): Permit {
+  return grant(request, NO_CHANGES)
+}
+
+/**
+ * Envoy's HTTP filter chain as Istio builds it. Synchronous unless a provider or a key has to be waited for. `asked`
+ * hears of each provider's answer, for metrics.
+ */
+export function authorize(
+  request: ChainRequest,
+  policies: Policies,
+  asked: (provider: Provider, outcome: CheckOutcome) => void,
+): Outcome | Promise<Outcome> {
+  const chain: Chain = {
+    request,
+    policies,
+    asked,
+    facts: Facts.ofRequest(request.connection.facts, request),
+    responseChanges: NO_CHANGES,
+    provider: null,
+  }
+  return next(custom(chain), (refusal) => refusal ?? next(authenticate(chain), (late) => late ?? decide(chain)))
+}
+
+interface Chain {
+  readonly request: ChainRequest
+  readonly policies: Policies
+  readonly asked: (provider: Provider, outcome: CheckOutcome) => void
+  facts: Facts
+  responseChanges: readonly HeaderChange[]
+  provider: string | null
+}
+
+const NO_CHANGES: readonly HeaderChange[] = []
+
+function next<T, R>(value: T | Promise<T>, then: (value: T) => R | Promise<R>): R | Promise<R> {
+  return value instanceof Promise ? value.then(then) : then(value)
+}
+
+/** 1. CUSTOM rules, and the provider that they name. */
+function custom(chain: Chain): Outcome | null | Promise<Outcome | null> {
+  const verdict = chain.policies.decider.custom(chain.facts)
+  switch (verdict.kind) {
+    case 'pass':
+      return null
+    case 'deny':
+      return refuseByPolicy(chain, 'custom', verdict.policy)
+    case 'ask':
+      return ask(chain, verdict.provider)
+    default:
+      return unreachable(verdict)
+  }
+}
+
+async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
+  const { request } = chain
+  chain.provider = provider.name
+  let body: CheckBody | null = null
+  if (provider.includeRequestBody !== null && request.body.present) {
+    const buffered = await request.body.buffer(provider.includeRequestBody)
+    if (buffered.kind === 'tooLarge') {
+      return refuse(chain, 'custom', textReply(413, 'Payload Too Large'), 'request_payload_too_large')
+    }
+    if (buffered.kind === 'aborted') return refuse(chain, 'custom', textReply(400, ''), 'downstream_remote_disconnect')
+    body = buffered.body
+  }
+  const outcome = await check(chain, provider, body)
+  chain.asked(provider, outcome)
+  switch (outcome.kind) {
+    case 'allow':
+      if (!changeRequest(request, request.headers, outcome.changes)) {
+        return refuse(chain, 'custom', textReply(500, ''), 'ext_authz_invalid')
+      }
+      chain.responseChanges = outcome.responseChanges
+      chain.facts = Facts.ofRequest(request.connection.facts, request)
+      return null
+    case 'deny':
+      return refuse(chain, 'custom', denial(outcome), 'ext_authz_denied')
+    case 'error':
+      if (provider.failOpen && outcome.reason !== 'cancelled') return null
+      return refuse(chain, 'custom', textReply(provider.statusOnError, ''), 'ext_authz_error')
+    default:
+      return unreachable(outcome)
+  }
+}
+
+function check(chain: Chain, provider: Provider, body: CheckBody | null): CheckOutcome | Promise<CheckOutcome> {
+  const { request } = chain
+  const client = chain.policies.providers.get(provider.name)
+  if (client === undefined) return { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
+  const { id, method, path, host, scheme, protocol, headers, connection } = request
+  return client.check(
+    {
+      source: connection.source,
+      destination: connection.destination,
+      time: request.time,
+      http: { id, method, path, host, scheme, protocol, headers, body },
+    },
+    request.signal(),
+  )
+}
+
+/** A provider's answer to the client, without what cannot be sent as it is. */
+function denial(outcome: Extract<CheckOutcome, { kind: 'deny' }>): LocalReply {
+  const status = outcome.status >= 200 && outcome.status <= 599 ? outcome.status : 403
+  const headers: [string, string][] = []
+  for (const [line, value] of outcome.headers) {
+    const name = line.toLowerCase()
+    if (!isFraming(name) && isHeaderName(name) && isHeaderValue(value)) headers.push([name, value])
+  }
+  if (outcome.body.length > 0 && !headers.some(([name]) => name === 'content-type')) {
+    headers.push(['content-type', 'text/plain'])
+  }
+  return { status, headers, body: outcome.body }
+}
+
+/** 2. The token, which leaves the request unless its rule forwards it. */
+function authenticate(chain: Chain): Outcome | null | Promise<Outcome | null> {
+  const { request, policies } = chain
+  if (policies.authenticator === null) return null
+  const { method, scheme, host, path, headers } = request
+  return next(
+    policies.authenticator.authenticate({ method, scheme, host, path, headers }, request.time),
+    (authentication) => {
+      switch (authentication.kind) {
+        case 'accepted':
+          request.path = authentication.path
+          chain.facts.authenticated(authentication.path, authentication.claims)
+          return null
+        case 'rejected': {
+          const { status, body, wwwAuthenticate, details } = authentication
+          const reply = textReply(status, body)
+          const headers = [...reply.headers, ['www-authenticate', wwwAuthenticate] as const]
+          return refuse(chain, 'authn', { ...reply, headers }, details)
+        }
+        default:
+          return unreachable(authentication)
+      }
+    },
+  )
+}
+
+/** 3. AUDIT and dry-run rules look on; 4. DENY and ALLOW decide. */
+function decide(chain: Chain): Outcome {
+  const { decider } = chain.policies
+  const watched = watch(decider, chain.facts)
+  const verdict = decider.decide(chain.facts)
+  switch (verdict.kind) {
+    case 'deny':
+      return refuseByPolicy(chain, verdict.phase, verdict.policy, watched)
+    case 'allow':
+      return {
+        kind: 'permitted',
+        permit: grant(chain.request, chain.responseChanges),
+        decision: allowedDecision(200, chain.provider, watched),
+      }
+    default:
+      return unreachable(verdict)
+  }
+}
+
+function refuseByPolicy(chain: Chain, phase: Phase, policy: string, watched = NOTHING_WATCHED): Outcome {
+  return refuse(chain, phase, textReply(403, ACCESS_DENIED), matchedPolicy(policy), policy, watched)
+}
+
+function refuse(
+  chain: Chain,
+  phase: Phase,
+  reply: LocalReply,
+  details: string,
+  policy: string | null = null,
+  watched = NOTHING_WATCHED,
+): Outcome {
+  const text = typeof reply.body === 'string' ? reply.body : Buffer.from(reply.body).toString('latin1')
+  const provider = chain.provider === null ? {} : { provider: chain.provider }
+  const { responseChanges } = chain
+  if (!isGrpcRequest(chain.request.headers)) {
+    const decision: Decision = {
+      decision: 'deny',
+      status: reply.status,
+      body: text,
+      phase,
+      policy,
+      details,
+      ...provider,
+      ...watched,
+    }
+    return { kind: 'refused', reply, responseChanges, decision }
+  }
+  const grpcStatus = grpcStatusOf(reply.status)
+  const decision: Decision = {
+    decision: 'deny',
+    status: 200,
+    body: '',
+    phase,
+    policy,
+    details,
+    ...provider,
+    ...watched,
+    grpcStatus,
+    ...(text === '' ? {} : { grpcMessage: text }),
+  }
+  return { kind: 'refused', reply: grpcReply(grpcStatus, text, reply.headers), responseChanges, decision }
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unknown kind in ${JSON.stringify(value)}`)
+}

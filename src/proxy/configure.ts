@@ -1,0 +1,132 @@
+import type { KeySource } from '../authn/key-source.ts'
+import { createRequestAuthenticator } from '../authn/request-authenticator.ts'
+import type { CheckClient } from '../extauthz/check.ts'
+import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
+import type { Mesh } from '../mesh/mesh.ts'
+import type { Provider } from '../mesh/provider.ts'
+import { usableProvider } from '../mesh/providers.ts'
+import type { Origin } from '../mesh/resource.ts'
+import type { SocketEndpoint } from '../mesh/sidecar.ts'
+import type { PortProtocol, Workload } from '../mesh/workload.ts'
+import { compile } from '../policy/compile.ts'
+import { lower } from '../policy/lower.ts'
+import type { Policies } from './authorize.ts'
+import type { InboundConfig, ListenAddress, OutboundConfig, ProxyConfig, WorkloadIdentity } from './config.ts'
+import { routesOf } from './routes.ts'
+
+/** A workload whose proxy runs here. */
+export interface LocalWorkload {
+  readonly workload: Workload
+  readonly inbound: readonly LocalIngress[]
+  readonly outbound: readonly LocalEgress[]
+}
+
+export interface LocalIngress {
+  /** Where a file asks for it; null from the command line. */
+  readonly origin: Origin | null
+  /** The port that policies see. */
+  readonly port: number
+  readonly protocol: PortProtocol
+  readonly listen: ListenAddress
+  readonly application: SocketEndpoint
+}
+
+export interface LocalEgress {
+  readonly origin: Origin | null
+  readonly port: number
+  readonly protocol: PortProtocol
+  readonly listen: ListenAddress
+  /** `namespace/dnsName` as in a Sidecar. */
+  readonly hosts: readonly string[]
+}
+
+export interface ConfigureInput {
+  readonly mesh: Mesh
+  readonly local: readonly LocalWorkload[]
+  readonly identity: (workload: Workload) => WorkloadIdentity
+  readonly keys: KeySource
+  readonly client: (provider: Provider) => CheckClient
+}
+
+/** What one process listens on and enforces, from what the files say. Pure but for the clients that it is given. */
+export function configure(input: ConfigureInput): ProxyConfig {
+  const inbound: InboundConfig[] = []
+  const outbound: OutboundConfig[] = []
+  for (const local of input.local) {
+    const policies = policiesOf(input, local.workload)
+    for (const ingress of local.inbound) inbound.push(inboundOf(input, local.workload, ingress, policies))
+    for (const egress of local.outbound) outbound.push(outboundOf(input, local.workload, egress))
+  }
+  return { inbound, outbound }
+}
+
+/** The id of a listener in the proxy's configuration, logs and problems. */
+export function inboundId({ namespace, name }: Workload, { port }: LocalIngress): string {
+  return `inbound ${namespace}/${name}:${port}`
+}
+
+export function outboundId({ namespace, name }: Workload, { port }: LocalEgress): string {
+  return `outbound ${namespace}/${name}:${port}`
+}
+
+type PoliciesFor = (protocol: 'http' | 'tcp') => Policies
+
+/** One decider a workload and protocol, whatever the number of its listeners. */
+function policiesOf(input: ConfigureInput, workload: Workload): PoliciesFor {
+  const { mesh } = input
+  const policies = authorizationPoliciesFor(mesh, workload)
+  const jwtRules = jwtRulesFor(mesh, workload)
+  const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
+  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, input.keys)
+  const made = new Map<'http' | 'tcp', Policies>()
+  return (protocol) => {
+    const known = made.get(protocol)
+    if (known !== undefined) return known
+    const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
+    const { custom } = ir
+    const providers = custom.kind === 'ask' ? [[custom.provider.name, input.client(custom.provider)] as const] : []
+    const fresh: Policies = { decider: compile(ir), authenticator, providers: new Map(providers) }
+    made.set(protocol, fresh)
+    return fresh
+  }
+}
+
+function inboundOf(
+  input: ConfigureInput,
+  workload: Workload,
+  ingress: LocalIngress,
+  policies: PoliciesFor,
+): InboundConfig {
+  const { mesh } = input
+  const mode = mtlsModeFor(mesh, workload, ingress.port)
+  const protocol = forwardsHttp(ingress.protocol) ? 'http' : 'tcp'
+  return {
+    id: inboundId(workload, ingress),
+    workload: `${workload.namespace}/${workload.name}`,
+    listen: ingress.listen,
+    protocol,
+    port: ingress.port,
+    application: ingress.application,
+    mtls: mode === 'DISABLE' ? { mode } : { mode, identity: input.identity(workload) },
+    pathMode: mesh.config.pathNormalization,
+    policies: policies(protocol),
+  }
+}
+
+function outboundOf(input: ConfigureInput, workload: Workload, egress: LocalEgress): OutboundConfig {
+  return {
+    id: outboundId(workload, egress),
+    workload: `${workload.namespace}/${workload.name}`,
+    listen: egress.listen,
+    protocol: forwardsHttp(egress.protocol) ? 'http' : 'tcp',
+    port: egress.port,
+    identity: input.identity(workload),
+    pathMode: input.mesh.config.pathNormalization,
+    route: routesOf(input.mesh, workload.namespace, egress.hosts),
+  }
+}
+
+/** A port whose protocol is not told is HTTP here; Istio would look at the first bytes. */
+function forwardsHttp(protocol: PortProtocol): boolean {
+  return protocol === 'http' || protocol === 'http2' || protocol === 'grpc' || protocol === 'auto'
+}

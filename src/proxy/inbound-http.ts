@@ -1,0 +1,223 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { CheckOutcome } from '../extauthz/check.ts'
+import type { Provider } from '../mesh/provider.ts'
+import type { Decision } from '../policy/decision.ts'
+import type { ChainBody, ChainRequest, Outcome } from './authorize.ts'
+import { authorize } from './authorize.ts'
+import type { InboundConfig } from './config.ts'
+import type { InboundConnection } from './connection.ts'
+import { DecisionRecord } from './decision-record.ts'
+import { deniedConnection } from './decisions.ts'
+import { forward } from './forward.ts'
+import type { HttpHandlers } from './http-server.ts'
+import { textReply } from './local-reply.ts'
+import { remoteIpOf } from './remote-ip.ts'
+import { rawReply, writeReply } from './reply.ts'
+import { RequestBody } from './request-body.ts'
+import type { RefusedHead, RequestHead } from './request-head.ts'
+import { readHead } from './request-head.ts'
+import type { Telemetry } from './telemetry.ts'
+import { tunnel } from './tunnel.ts'
+import type { Upstream } from './upstream.ts'
+
+/** A listener as it is now; a reload changes what it holds, and each request reads it once. */
+export interface InboundTarget {
+  readonly config: InboundConfig
+  readonly upstream: Upstream
+  readonly closing: boolean
+}
+
+/** What a socket of the HTTP server belongs to. */
+export interface InboundContext {
+  readonly target: InboundTarget
+  readonly connection: InboundConnection
+}
+
+/** Authenticates, authorizes and forwards each request of inbound connections. */
+export class InboundHttp implements HttpHandlers<InboundContext> {
+  readonly #telemetry: Telemetry
+  readonly #asked: (provider: Provider, outcome: CheckOutcome) => void
+
+  constructor(telemetry: Telemetry) {
+    this.#telemetry = telemetry
+    this.#asked = (provider, outcome) => telemetry.asked(provider, outcome)
+  }
+
+  request(context: InboundContext, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { config, upstream } = context.target
+    const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
+    if (hasExpired(context.connection)) {
+      record.decide(EXPIRED)
+      record.end(null)
+      request.socket.destroy()
+      return
+    }
+    response.once('close', () => record.end(response.headersSent ? response.statusCode : null))
+    const head = readHead(request, headOptions(config, context.connection, false))
+    if (head.kind === 'refused') {
+      this.#refuseHead(head, record, request, response, expectsContinue)
+      return
+    }
+    const body = new RequestBody(request, response, head.contentLength, expectsContinue)
+    const chain = chainRequest(context.connection, head, record.time, body, response)
+    record.describe(chain)
+    this.#run(
+      chain,
+      config,
+      record,
+      (outcome) => {
+        if (response.destroyed || response.headersSent) return
+        if (outcome.kind === 'permitted') {
+          forward(outcome.permit, body, response, upstream, (failure) =>
+            this.#telemetry.upstreamFailed(config.workload, failure),
+          )
+        } else {
+          writeReply(response, outcome.reply, outcome.responseChanges, body.awaitsContinue)
+          body.discard()
+        }
+      },
+      () => {
+        if (response.headersSent) response.destroy()
+        else writeReply(response, textReply(500, ''), [], true)
+      },
+    )
+  }
+
+  upgrade(context: InboundContext, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { config, upstream } = context.target
+    const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
+    socket.on('error', () => {})
+    if (hasExpired(context.connection)) {
+      record.decide(EXPIRED)
+      record.end(null)
+      socket.destroy()
+      return
+    }
+    const refuse = (bytes: Buffer, status: number) => {
+      record.end(status)
+      socket.end(bytes)
+    }
+    const parsed = readHead(request, headOptions(config, context.connection, true))
+    if (parsed.kind === 'refused') {
+      record.decide(refusedByHttp(parsed))
+      refuse(rawReply(textReply(parsed.status, parsed.body)), parsed.status)
+      return
+    }
+    const chain = chainRequest(context.connection, parsed, record.time, NO_BODY, socket)
+    record.describe(chain)
+    this.#run(
+      chain,
+      config,
+      record,
+      (outcome) => {
+        if (socket.destroyed) record.end(null)
+        else if (outcome.kind === 'refused') {
+          refuse(rawReply(outcome.reply, outcome.responseChanges), outcome.reply.status)
+        } else {
+          tunnel(outcome.permit, socket, head, upstream, {
+            answered: (status) => record.end(status),
+            failed: (failure) => this.#telemetry.upstreamFailed(config.workload, failure),
+          })
+        }
+      },
+      () => refuse(rawReply(textReply(500, '')), 500),
+    )
+  }
+
+  closing(context: InboundContext): boolean {
+    return context.target.closing
+  }
+
+  refused(context: InboundContext, status: number, details: string): void {
+    const record = new DecisionRecord(this.#telemetry, context.target.config.workload, context.connection)
+    record.decide({ ...deniedConnection('http', null, details), status, body: '' })
+    record.end(status)
+  }
+
+  #run(
+    chain: ChainRequest,
+    config: InboundConfig,
+    record: DecisionRecord,
+    then: (outcome: Outcome) => void,
+    broken: () => void,
+  ): void {
+    const finish = (outcome: Outcome) => {
+      record.decide(outcome.decision)
+      then(outcome)
+    }
+    // An exception is a broken invariant of ours: the request is refused, the proxy goes on.
+    const fail = (error: unknown) => {
+      this.#telemetry.log.error('request failed', { workload: config.workload, error: errorName(error) })
+      record.decide({ ...deniedConnection('http', null, 'internal_error'), status: 500, body: '' })
+      broken()
+    }
+    try {
+      const outcome = authorize(chain, config.policies, this.#asked)
+      if (outcome instanceof Promise) outcome.then(finish).catch(fail)
+      else finish(outcome)
+    } catch (error) {
+      fail(error)
+    }
+  }
+
+  #refuseHead(
+    head: RefusedHead,
+    record: DecisionRecord,
+    request: IncomingMessage,
+    response: ServerResponse,
+    expectsContinue: boolean,
+  ): void {
+    record.decide(refusedByHttp(head))
+    // What could not be understood might be understood otherwise by the next reader: the connection ends.
+    const close = head.status !== 404 || expectsContinue
+    writeReply(response, textReply(head.status, head.body), [], close)
+    new RequestBody(request, response, null, expectsContinue).discard()
+  }
+}
+
+const EXPIRED = deniedConnection('peer', null, 'peer_certificate_expired')
+
+function hasExpired(connection: InboundConnection): boolean {
+  return connection.mtls !== null && Date.now() > connection.mtls.validTo
+}
+
+function refusedByHttp(head: RefusedHead): Decision {
+  return { ...deniedConnection('http', null, head.details), status: head.status, body: head.body }
+}
+
+function headOptions(config: InboundConfig, connection: InboundConnection, upgrade: boolean) {
+  const { mtls } = connection
+  return { pathMode: config.pathMode, secure: mtls !== null, clientCertificate: mtls?.element ?? null, upgrade }
+}
+
+const NO_BODY: ChainBody = { present: false, buffer: async () => ({ kind: 'aborted' }) }
+
+function chainRequest(
+  connection: InboundConnection,
+  head: RequestHead,
+  time: number,
+  body: ChainBody,
+  client: ServerResponse | Duplex,
+): ChainRequest {
+  const { id, method, path, host, scheme, protocol, headers } = head
+  const remoteIp = remoteIpOf(headers, connection.facts.sourceIp)
+  let signal: AbortSignal | null = null
+  const onAbort = () => {
+    signal ??= abortedBy(client)
+    return signal
+  }
+  return { connection, id, time, method, path, host, scheme, protocol, headers, remoteIp, body, signal: onAbort }
+}
+
+/** Aborts when the client is gone. */
+function abortedBy(client: ServerResponse | Duplex): AbortSignal {
+  const controller = new AbortController()
+  if (client.destroyed) controller.abort()
+  else client.once('close', () => controller.abort())
+  return controller.signal
+}
+
+function errorName(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.name) : typeof error
+}

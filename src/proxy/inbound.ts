@@ -1,0 +1,158 @@
+import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import type { ClientHello } from './client-hello.ts'
+import { sniff } from './client-hello.ts'
+import type { InboundConfig } from './config.ts'
+import type { InboundConnection } from './connection.ts'
+import { describeConnection, verifyPeer } from './connection.ts'
+import { DecisionRecord } from './decision-record.ts'
+import { deniedConnection } from './decisions.ts'
+import type { HttpServer } from './http-server.ts'
+import type { InboundContext, InboundTarget } from './inbound-http.ts'
+import { serveTcp } from './inbound-tcp.ts'
+import { HANDSHAKE_TIMEOUT } from './limits.ts'
+import { ISTIO_ALPN, TlsTerminator } from './server-tls.ts'
+import type { Telemetry } from './telemetry.ts'
+import type { Upstream } from './upstream.ts'
+
+/**
+ * What happens to a connection before its first request: is it TLS, whose is it, may it be here. One socket serves
+ * plaintext and mTLS; which of them the mode admits is Istio's table.
+ */
+export class InboundListener implements InboundTarget {
+  config: InboundConfig
+  upstream: Upstream
+  /** Set when the listener is gone: answers then end their connections. */
+  closing = false
+  readonly #http: HttpServer<InboundContext>
+  readonly #telemetry: Telemetry
+  #tls: TlsTerminator | null = null
+  #tlsProtocol: 'http' | 'tcp' = 'http'
+
+  constructor(config: InboundConfig, upstream: Upstream, http: HttpServer<InboundContext>, telemetry: Telemetry) {
+    this.config = config
+    this.upstream = upstream
+    this.#http = http
+    this.#telemetry = telemetry
+  }
+
+  /** Connections and requests that begin after this see the new configuration. */
+  update(config: InboundConfig, upstream: Upstream): void {
+    this.config = config
+    this.upstream = upstream
+    if (config.mtls.mode !== 'DISABLE' && this.#tls !== null) this.#tls.update(config.mtls.identity)
+  }
+
+  accept(socket: Socket): void {
+    const { workload, mtls } = this.config
+    this.#telemetry.opened(workload)
+    socket.once('close', () => this.#telemetry.closed(workload))
+    socket.on('error', () => {})
+    if (mtls.mode === 'DISABLE') this.#plaintext(socket, '')
+    else this.#sniff(socket)
+  }
+
+  /** Reads until it is clear what the client speaks, then puts the bytes back. */
+  #sniff(socket: Socket): void {
+    const chunks: Buffer[] = []
+    const timer = setTimeout(() => socket.destroy(), HANDSHAKE_TIMEOUT)
+    timer.unref()
+    const stop = () => {
+      clearTimeout(timer)
+      socket.off('data', look).off('end', ended).off('close', stop)
+    }
+    const ended = () => {
+      stop()
+      socket.destroy()
+    }
+    const look = (chunk: Buffer) => {
+      chunks.push(chunk)
+      const bytes = chunks.length === 1 ? chunk : Buffer.concat(chunks)
+      const sniffed = sniff(bytes)
+      if (sniffed.kind === 'more') return
+      stop()
+      socket.pause()
+      socket.unshift(bytes)
+      switch (sniffed.kind) {
+        case 'plaintext':
+          if (this.config.mtls.mode === 'STRICT') this.#refuse(socket, '', 'plaintext_under_strict_mtls')
+          else this.#plaintext(socket, '')
+          return
+        case 'tls':
+          this.#encrypted(socket, sniffed.hello)
+          return
+        case 'malformed':
+          this.#refuse(socket, '', 'tls_client_hello_malformed')
+          return
+        default:
+          unreachable(sniffed)
+      }
+    }
+    socket.on('data', look).once('end', ended).once('close', stop)
+  }
+
+  #encrypted(socket: Socket, hello: ClientHello): void {
+    const { mtls, protocol } = this.config
+    const fromSidecar = hello.alpn.some((name) => ISTIO_ALPN.has(name))
+    if (mtls.mode === 'DISABLE' || (mtls.mode === 'PERMISSIVE' && !fromSidecar)) {
+      // The application's own TLS passes on a TCP port. On an HTTP port nobody could read it.
+      if (protocol === 'tcp') this.#plaintext(socket, hello.serverName)
+      else this.#refuse(socket, hello.serverName, 'tls_without_istio_alpn')
+      return
+    }
+    if (this.#tls === null || this.#tlsProtocol !== protocol) {
+      this.#tlsProtocol = protocol
+      this.#tls = new TlsTerminator(mtls.identity, protocol, {
+        secured: (secured) => this.#secured(secured),
+        failed: (error) => {
+          this.#telemetry.connection(this.config.workload, 'refused')
+          const code = (error as NodeJS.ErrnoException).code ?? error.name
+          this.#telemetry.log.debug('TLS handshake failed', { workload: this.config.workload, code })
+        },
+      })
+    }
+    this.#tls.serve(socket)
+  }
+
+  #secured(socket: TLSSocket): void {
+    socket.on('error', () => {})
+    const { mtls, port } = this.config
+    const sni = typeof socket.servername === 'string' ? socket.servername.toLowerCase() : ''
+    if (mtls.mode === 'DISABLE') {
+      this.#refuse(socket, sni, 'mtls_disabled')
+      return
+    }
+    const peer = verifyPeer(socket, mtls.identity)
+    if ('refused' in peer) {
+      this.#telemetry.log.info('peer refused', { workload: this.config.workload, reason: peer.refused })
+      this.#refuse(socket, sni, 'peer_identity_refused')
+      return
+    }
+    this.#telemetry.connection(this.config.workload, 'mtls')
+    this.#serve(socket, describeConnection(socket, port, sni, peer, mtls.identity.id))
+  }
+
+  #plaintext(socket: Socket, sni: string): void {
+    this.#telemetry.connection(this.config.workload, sni === '' ? 'plaintext' : 'passthrough')
+    this.#serve(socket, describeConnection(socket, this.config.port, sni, null, ''))
+  }
+
+  #serve(socket: Socket, connection: InboundConnection): void {
+    if (this.config.protocol === 'tcp') void serveTcp(socket, connection, this, this.#telemetry)
+    else this.#http.serve(socket, { target: this, connection })
+  }
+
+  /** Envoy gives no answer on a connection that no filter chain takes. */
+  #refuse(socket: Socket, sni: string, details: string): void {
+    const { workload, port } = this.config
+    this.#telemetry.connection(workload, 'refused')
+    const record = new DecisionRecord(this.#telemetry, workload, describeConnection(socket, port, sni, null, ''))
+    record.decide(deniedConnection('peer', null, details))
+    record.end(null)
+    socket.destroy()
+  }
+}
+
+function unreachable(value: never): never {
+  throw new Error(`unknown kind in ${JSON.stringify(value)}`)
+}

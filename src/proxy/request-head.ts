@@ -1,0 +1,158 @@
+import { randomUUID } from 'node:crypto'
+import { HeaderMap } from '../match/header-map.ts'
+import type { PathMode } from '../match/request-path.ts'
+import { normalizePath } from '../match/request-path.ts'
+import { isAuthority } from './header-changes.ts'
+import { removeHopByHop } from './hop-by-hop.ts'
+import { MAX_FIELDS } from './limits.ts'
+
+/** What Node's parser has told about a request. */
+export interface RawHead {
+  readonly method?: string | undefined
+  readonly url?: string | undefined
+  readonly httpVersionMajor: number
+  readonly httpVersionMinor: number
+  readonly rawHeaders: readonly string[]
+}
+
+/** A request that the proxy will serve: one host, one normalized path, no connection fields. */
+export interface RequestHead {
+  readonly kind: 'head'
+  readonly id: string
+  readonly method: string
+  readonly path: string
+  readonly host: string
+  readonly scheme: string
+  readonly protocol: string
+  /** Without `host`. */
+  readonly headers: HeaderMap
+  /** In bytes; null when it is chunked, 0 when there is no body. */
+  readonly contentLength: number | null
+}
+
+/** `details` is Envoy's response code details. */
+export interface RefusedHead {
+  readonly kind: 'refused'
+  readonly status: number
+  readonly body: string
+  readonly details: string
+}
+
+export interface HeadOptions {
+  readonly pathMode: PathMode
+  readonly secure: boolean
+  /** What is added to X-Forwarded-Client-Cert; null removes the field, which only mTLS may carry. */
+  readonly clientCertificate: string | null
+  /** WebSocket is being asked for: Connection and Upgrade are then the application's too. */
+  readonly upgrade: boolean
+}
+
+/** Reads and cleans a head in Envoy's order, before any policy looks at it. */
+export function readHead(raw: RawHead, options: HeadOptions): RequestHead | RefusedHead {
+  if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, '', 'low_version')
+  if (raw.rawHeaders.length / 2 > MAX_FIELDS) return TOO_MANY_FIELDS
+  const headers = HeaderMap.fromRaw(raw.rawHeaders)
+  const encoding = headers.get('transfer-encoding')
+  if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') return BAD_ENCODING
+  const length = headers.get('content-length')
+  const hosts = headers.all('host')
+  if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
+  const target = readTarget(raw.url ?? '', hosts[0] ?? '')
+  if (target.kind === 'refused') return target
+  // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
+  if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
+  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, '', 'invalid_authority')
+  if (!removeHopByHop(headers)) return refuse(400, '', 'sanitize_connection_header_failed')
+  headers.delete('host')
+  const normalized = normalizePath(target.path, options.pathMode)
+  if (normalized.kind === 'reject') {
+    return refuse(400, normalized.details === 'http1.codec_error' ? 'Bad Request' : '', normalized.details)
+  }
+  removeEnvoyFields(headers)
+  const scheme = forwardedScheme(headers, options.secure)
+  if (options.clientCertificate === null) headers.delete('x-forwarded-client-cert')
+  else appendTo(headers, 'x-forwarded-client-cert', options.clientCertificate)
+  let id = headers.get('x-request-id')
+  if (id === undefined || id === '') {
+    id = randomUUID()
+    headers.set('x-request-id', id)
+  }
+  if (options.upgrade) {
+    headers.append('connection', 'Upgrade')
+    headers.append('upgrade', 'websocket')
+  }
+  return {
+    kind: 'head',
+    id,
+    method: raw.method ?? '',
+    path: normalized.path,
+    host: target.host,
+    scheme,
+    protocol: 'HTTP/1.1',
+    headers,
+    contentLength: encoding !== undefined ? null : length === undefined ? 0 : Number(length),
+  }
+}
+
+function refuse(status: number, body: string, details: string): RefusedHead {
+  return { kind: 'refused', status, body, details }
+}
+
+const TOO_MANY_FIELDS = refuse(431, 'Request Header Fields Too Large', 'http1.too_many_headers')
+const BAD_ENCODING = refuse(501, 'Not Implemented', 'http1.invalid_transfer_encoding')
+
+type Target = { readonly kind: 'target'; readonly path: string; readonly host: string } | RefusedHead
+
+/** RFC 9112, 3.2: in absolute form the URI's authority replaces Host. */
+function readTarget(url: string, host: string): Target {
+  if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host }
+  const match = ABSOLUTE.exec(url)
+  if (match === null) return refuse(url === '*' ? 404 : 400, '', url === '*' ? 'route_not_found' : 'invalid_path')
+  const rest = match[2] as string
+  return { kind: 'target', path: rest.startsWith('/') ? rest : `/${rest}`, host: match[1] as string }
+}
+
+const ABSOLUTE = /^https?:\/\/([^/?#]+)(.*)$/i
+
+function forwardedScheme(headers: HeaderMap, secure: boolean): string {
+  const forwarded = headers.get('x-forwarded-proto')
+  const own = secure ? 'https' : 'http'
+  if (forwarded === undefined) headers.append('x-forwarded-proto', own)
+  return forwarded === 'http' || forwarded === 'https' ? forwarded : own
+}
+
+function appendTo(headers: HeaderMap, name: string, element: string): void {
+  const lines = headers.all(name)
+  headers.set(name, lines.length === 0 ? element : `${lines.join(',')},${element}`)
+}
+
+/**
+ * Fields by which Envoy steers itself. It takes them from internal clients only, and Istio names no internal
+ * addresses (envoyproxy/envoy, ConnectionManagerUtility::mutateRequestHeaders).
+ */
+const ENVOY_FIELDS = [
+  'x-envoy-internal',
+  'x-envoy-retry-on',
+  'x-envoy-retry-grpc-on',
+  'x-envoy-retriable-status-codes',
+  'x-envoy-retriable-header-names',
+  'x-envoy-max-retries',
+  'x-envoy-upstream-alt-stat-name',
+  'x-envoy-upstream-rq-timeout-alt-response',
+  'x-envoy-upstream-rq-timeout-ms',
+  'x-envoy-upstream-rq-per-try-timeout-ms',
+  'x-envoy-upstream-rq-per-try-idle-timeout-ms',
+  'x-envoy-expected-rq-timeout-ms',
+  'x-envoy-force-trace',
+  'x-envoy-ip-tags',
+  'x-envoy-original-url',
+  'x-envoy-hedge-on-per-try-timeout',
+] as const
+
+function removeEnvoyFields(headers: HeaderMap): void {
+  for (let i = 0; i < headers.size; i++) {
+    if (!headers.nameAt(i).startsWith('x-envoy-')) continue
+    for (const name of ENVOY_FIELDS) headers.delete(name)
+    return
+  }
+}

@@ -1,0 +1,96 @@
+import type { CheckOutcome } from '../extauthz/check.ts'
+import type { Provider } from '../mesh/provider.ts'
+import type { Logger } from '../observe/log.ts'
+import type { Counter, Gauge, Histogram, MetricsRegistry } from '../observe/metrics.ts'
+import type { Decision } from '../policy/decision.ts'
+import type { DecisionLogEntry } from './decision-log.ts'
+import type { UpstreamFailure } from './upstream.ts'
+
+/** What the proxy tells about itself. */
+export class Telemetry {
+  readonly log: Logger
+  /** Null when nobody listens, so that no entry is built. */
+  readonly decisions: ((entry: DecisionLogEntry) => void) | null
+  readonly #requests: Counter
+  readonly #durations: Histogram
+  readonly #checks: Counter
+  readonly #connections: Counter
+  readonly #open: Gauge
+  readonly #failures: Counter
+  readonly #egress: Counter
+
+  constructor(log: Logger, decisions: ((entry: DecisionLogEntry) => void) | null, metrics: MetricsRegistry) {
+    this.log = log
+    this.decisions = decisions
+    this.#requests = metrics.counter('sallyport_requests_total', 'Requests and TCP connections by decision.', [
+      'workload',
+      'decision',
+      'phase',
+    ])
+    this.#durations = metrics.histogram(
+      'sallyport_request_duration_seconds',
+      'From the end of the head to the end of the answer.',
+      [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+      ['workload'],
+    )
+    this.#checks = metrics.counter('sallyport_provider_checks_total', 'Answers of external authorizers.', [
+      'provider',
+      'outcome',
+    ])
+    this.#connections = metrics.counter('sallyport_connections_total', 'Accepted connections by what became of them.', [
+      'workload',
+      'outcome',
+    ])
+    this.#open = metrics.gauge('sallyport_connections_open', 'Connections that are open now.', ['workload'])
+    this.#failures = metrics.counter('sallyport_upstream_failures_total', 'Endpoints that gave no whole answer.', [
+      'workload',
+      'reason',
+    ])
+    this.#egress = metrics.counter('sallyport_egress_requests_total', 'Requests of applications to others.', [
+      'workload',
+      'outcome',
+    ])
+  }
+
+  decided(workload: string, decision: Decision): void {
+    this.#requests.inc([workload, decision.decision, decision.phase])
+  }
+
+  /** `seconds` since the head was read. */
+  answered(workload: string, seconds: number): void {
+    this.#durations.observe(seconds, [workload])
+  }
+
+  asked(provider: Provider, outcome: CheckOutcome): void {
+    this.#checks.inc([provider.name, outcome.kind === 'error' ? outcome.reason : outcome.kind])
+    if (outcome.kind === 'error' && outcome.reason !== 'cancelled') {
+      this.log.warn('provider cannot be asked', {
+        provider: provider.name,
+        reason: outcome.reason,
+        message: outcome.message,
+        failOpen: provider.failOpen,
+      })
+    }
+  }
+
+  opened(workload: string): void {
+    this.#open.add(1, [workload])
+  }
+
+  closed(workload: string): void {
+    this.#open.add(-1, [workload])
+  }
+
+  connection(workload: string, outcome: 'plaintext' | 'mtls' | 'passthrough' | 'refused'): void {
+    this.#connections.inc([workload, outcome])
+  }
+
+  upstreamFailed(workload: string, failure: UpstreamFailure): void {
+    this.#failures.inc([workload, failure.reason])
+    this.log.debug('endpoint failed', { workload, reason: failure.reason, message: failure.message })
+  }
+
+  egress(workload: string, outcome: 'sent' | 'unknown' | 'refused'): void {
+    this.#egress.inc([workload, outcome])
+  }
+}

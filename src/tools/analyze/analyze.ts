@@ -1,0 +1,16 @@
+import type { Mesh } from '../../mesh/mesh.ts'
+import type { Diagnostic } from '../../source/diagnostic.ts'
+import type { Analyzer } from './analyzer.ts'
+import { hiddenAllow } from './hidden-allow.ts'
+import { literalStar } from './literal-star.ts'
+import { severalProviders } from './several-providers.ts'
+import { targetsOf } from './targets.ts'
+import { unverifiedToken } from './unverified-token.ts'
+
+const analyzers: readonly Analyzer[] = [hiddenAllow, literalStar, severalProviders, unverifiedToken]
+
+/** What is legal and yet most likely not meant. Decoding and validation have their own diagnostics. */
+export function analyze(mesh: Mesh): readonly Diagnostic[] {
+  const input = { mesh, targets: targetsOf(mesh) }
+  return analyzers.flatMap((analyzer) => analyzer(input))
+}

@@ -1,0 +1,143 @@
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import type { RequestListener, Server } from 'node:http'
+import { createServer, request as sendRequest } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** A header as it was on the wire. */
+export type Line = [name: string, value: string]
+
+export interface Reply {
+  readonly status: number
+  readonly lines: Line[]
+  readonly body: string
+}
+
+export interface RunningEnvoy {
+  /** Where its one listener is. */
+  readonly port: number
+  stop(): Promise<void>
+}
+
+/** A cluster of one address on this machine. */
+export function cluster(name: string, port: number, http2 = false): object {
+  const address = { socket_address: { address: '127.0.0.1', port_value: port } }
+  const options = {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+      explicit_http_config: { http2_protocol_options: {} },
+    },
+  }
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address } }] }] },
+    ...(http2 ? { typed_extension_protocol_options: options } : {}),
+  }
+}
+
+/** Starts Envoy with one HTTP listener that routes everything to the cluster `app`, through these filters. */
+export async function startEnvoy(binary: string, filters: object[], clusters: object[]): Promise<RunningEnvoy> {
+  const folder = mkdtempSync(join(tmpdir(), 'envoy-'))
+  const admin = join(folder, 'admin')
+  const local = { socket_address: { address: '127.0.0.1', port_value: 0 } }
+  const router = {
+    name: 'envoy.filters.http.router',
+    typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.http.router.v3.Router' },
+  }
+  const manager = {
+    '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
+    stat_prefix: 'test',
+    normalize_path: true,
+    route_config: {
+      virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app' } }] }],
+    },
+    http_filters: [...filters, router],
+  }
+  const connectionManager = { name: 'envoy.filters.network.http_connection_manager', typed_config: manager }
+  const config = {
+    admin: { address: local },
+    static_resources: {
+      listeners: [{ name: 'in', address: local, filter_chains: [{ filters: [connectionManager] }] }],
+      clusters,
+    },
+  }
+  const options = [
+    '--disable-hot-restart',
+    '--concurrency',
+    '1',
+    '--log-level',
+    'warning',
+    '--admin-address-path',
+    admin,
+  ]
+  const envoy = spawn(binary, [...options, '--config-yaml', JSON.stringify(config)], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const stop = async () => {
+    if (envoy.exitCode === null && envoy.signalCode === null) {
+      envoy.kill('SIGKILL')
+      await once(envoy, 'exit')
+    }
+    rmSync(folder, { recursive: true, force: true })
+  }
+  try {
+    return { port: await listenerPort(envoy, admin), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+async function listenerPort(envoy: ChildProcess, adminFile: string): Promise<number> {
+  let log = ''
+  envoy.stderr?.setEncoding('utf8').on('data', (text) => {
+    log = (log + text).slice(-4000)
+  })
+  for (let tries = 0; tries < 300; tries++) {
+    if (envoy.exitCode !== null) throw new Error(`Envoy ended with ${envoy.exitCode}: ${log}`)
+    const port = await readPort(adminFile).catch(() => null)
+    if (port !== null) return port
+    // Envoy tells nobody when it is ready, so that it has to be asked.
+    await delay(50)
+  }
+  throw new Error(`Envoy was not ready in time: ${log}`)
+}
+
+async function readPort(adminFile: string): Promise<number | null> {
+  const address = readFileSync(adminFile, 'utf8').trim()
+  const [host, port] = address.split(':')
+  const ready = await send(Number(port), '/ready', [['host', host as string]])
+  if (ready.status !== 200) return null
+  const listeners = JSON.parse((await send(Number(port), '/listeners?format=json', [['host', host as string]])).body)
+  return listeners.listener_statuses?.[0]?.local_address?.socket_address?.port_value ?? null
+}
+
+/** One request on a connection of its own. */
+export async function send(port: number, path: string, lines: Line[], method = 'GET', body = ''): Promise<Reply> {
+  const headers = [...lines, ...(body === '' ? [] : [['content-length', String(body.length)]])].flat()
+  const message = sendRequest({ host: '127.0.0.1', port, path, method, headers, agent: false } as never).end(body)
+  const [response] = await once(message, 'response')
+  let text = ''
+  for await (const chunk of response.setEncoding('latin1')) text += chunk
+  return { status: response.statusCode, lines: pairs(response.rawHeaders), body: text }
+}
+
+export function pairs(raw: readonly string[]): Line[] {
+  const lines: Line[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) lines.push([(raw[i] as string).toLowerCase(), raw[i + 1] as string])
+  return lines
+}
+
+/** An application on a free port. */
+export async function startApp(listener: RequestListener): Promise<{ port: number; server: Server }> {
+  const server = createServer(listener)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return { port: (server.address() as AddressInfo).port, server }
+}
