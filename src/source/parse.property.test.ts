@@ -39,16 +39,23 @@ const { json } = fc.letrec<{ json: Json }>((tie) => ({
   ),
 }))
 
+/**
+ * Text that the writer does not write so that it can be read back: numbers that only go-yaml has, a key `<<`, and blank
+ * lines alone.
+ */
+const unwritable = /"[-+.0-9][^"]*_|"[-+]?0[oOxXbB]|"<<":|"(?: |\\n)*\\n(?: |\\n)*"/
+
 test('what a YAML 1.1 writer writes is read back', () => {
   fc.assert(
     fc.property(fc.dictionary(key, json, { minKeys: 1, maxKeys: 4 }), fc.constantFrom(0, 60), (value, lineWidth) => {
-      fc.pre(!JSON.stringify(value).includes('\\u'))
+      const printed = JSON.stringify(value)
+      fc.pre(!printed.includes('\\u') && !unwritable.test(printed))
       const text = stringify(value, { version: '1.1', lineWidth, aliasDuplicateObjects: false })
       const { documents, diagnostics } = parseSource('a', text)
       assert.deepEqual(diagnostics, [], text)
       assert.equal(JSON.stringify(documents[0]?.value), JSON.stringify(value), text)
     }),
-    { numRuns: 500 },
+    { numRuns: 1000 },
   )
 })
 
@@ -123,6 +130,6 @@ test('no text makes the parser throw', () => {
       for (const document of documents) for (const [path] of places(document.value, [])) document.locate(path, 'value')
       for (const d of diagnostics) assert.ok((d.line ?? 0) >= 1 && (d.column ?? 0) >= 1)
     }),
-    { numRuns: 2000 },
+    { numRuns: 1000 },
   )
 })
