@@ -104,11 +104,12 @@ test('what a provider changes reaches policies, application and client', async (
   assert.equal(answer.headers['content-type'], 'text/x')
 })
 
-test('changes that cannot be written as HTTP are 500', async (t) => {
+test('changes that cannot be written as HTTP, or are too many, are 500', async (t) => {
   for (const change of [
     { kind: 'set', name: 'x-a', value: 'a\r\nx-b: 1' },
     { kind: 'set', name: 'x a', value: 'a' },
     { kind: 'set', name: ':path', value: 'http://x' },
+    { kind: 'set', name: 'x-large', value: 'x'.repeat(62_000) },
   ] as const) {
     const running = await sidecar(
       t,

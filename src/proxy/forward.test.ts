@@ -4,8 +4,6 @@ import { once } from 'node:events'
 import * as http from 'node:http'
 import * as net from 'node:net'
 import { test } from 'node:test'
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import {
   ask,
   asking,
@@ -61,8 +59,8 @@ test('HEAD, 204 and 304 have no body, and trailers of the answer arrive', async 
   assert.deepEqual({ ...trailed.trailers }, { 'x-sum': '1' })
 })
 
-test('64 MB stream both ways with little memory', async (t) => {
-  const size = 64 * 1024 * 1024
+test('20 MB stream through both ways unchanged', async (t) => {
+  const size = 20 * 1024 * 1024
   const app = await startApplication(t, (request, response) => {
     response.writeHead(200, { 'content-length': request.headers['content-length'] ?? '0' })
     request.pipe(response)
@@ -71,43 +69,54 @@ test('64 MB stream both ways with little memory', async (t) => {
   const piece = randomBytes(64 * 1024)
   const expected = createHash('sha256')
   const got = createHash('sha256')
-  const request = http.request({
-    port,
-    host: '127.0.0.1',
-    agent: false,
-    method: 'POST',
-    headers: { 'content-length': size },
-  })
+  const headers = { 'content-length': size }
+  const request = http.request({ port, host: '127.0.0.1', agent: false, method: 'POST', headers })
   const answered = once(request, 'response')
-  setFlagsFromString('--expose-gc')
-  const collect = runInNewContext('gc') as () => void
-  const held = () => {
-    collect()
-    return process.memoryUsage().arrayBuffers
-  }
-  const before = held()
-  let peak = 0
   const send = (async () => {
     for (let sent = 0; sent < size; sent += piece.length) {
       expected.update(piece)
       if (!request.write(piece)) await once(request, 'drain')
-      if (sent % (2 * 1024 * 1024) === 0) peak = Math.max(peak, held())
     }
     request.end()
   })()
   const [response] = (await answered) as [http.IncomingMessage]
-  let bytes = 0
-  for await (const chunk of response) {
-    got.update(chunk)
-    bytes += chunk.length
-  }
+  for await (const chunk of response) got.update(chunk)
   await send
-  assert.equal(bytes, size)
   assert.equal(got.digest('hex'), expected.digest('hex'))
-  assert.ok(peak - before < 24 * 1024 * 1024, `${peak - before} bytes were held`)
 })
 
-test('a slow reader holds the application back', async (t) => {
+/** What two connections' socket buffers may hold, generously; a proxy that buffers takes all that it is given. */
+const IN_TRANSIT = 32 * 1024 * 1024
+
+/** Resolves when the count has stood still for a while. */
+async function settled(count: () => number): Promise<number> {
+  let last = -1
+  while (last !== count()) {
+    last = count()
+    await new Promise((resolve) => setTimeout(resolve, 150))
+  }
+  return last
+}
+
+test('an application that reads nothing holds the client back', async (t) => {
+  const app = await startApplication(t, (request) => request.pause())
+  const port = (await startProxy(t, { inbound: [inbound(app.port)] })).port()
+  const client = net.connect({ port, host: '127.0.0.1' })
+  client.on('error', () => {})
+  client.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000\r\n\r\n')
+  let written = 0
+  const chunk = Buffer.alloc(64 * 1024)
+  const more = () => {
+    while (!client.destroyed && client.write(chunk)) written += chunk.length
+    client.once('drain', more)
+  }
+  more()
+  const bytes = await settled(() => written)
+  client.destroy()
+  assert.ok(bytes < IN_TRANSIT, `${bytes} bytes were taken from the client`)
+})
+
+test('a client that reads nothing holds the application back', async (t) => {
   let written = 0
   const app = await startApplication(t, (_request, response) => {
     const chunk = Buffer.alloc(64 * 1024)
@@ -121,13 +130,9 @@ test('a slow reader holds the application back', async (t) => {
   const client = net.connect({ port, host: '127.0.0.1' })
   client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
   await once(client, 'readable')
-  let last = -1
-  while (last !== written) {
-    last = written
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
-  assert.ok(written < 32 * 1024 * 1024, `${written} bytes were sent to a client that reads nothing`)
+  const bytes = await settled(() => written)
   client.destroy()
+  assert.ok(bytes < IN_TRANSIT, `${bytes} bytes were taken from the application`)
 })
 
 test('a client that goes away takes its upstream request with it', async (t) => {

@@ -32,11 +32,11 @@ export function forward(
         cancel()
         return
       }
-      answered = true
       const lines = forwardedLines(status, withoutHopByHop(headers), permit.responseChanges)
       // A client that still waits for 100 may or may not send its body now: the connection cannot go on.
       if (body.awaitsContinue) response.shouldKeepAlive = false
       response.writeHead(status, reason === '' ? undefined : reason, lines)
+      answered = true
       // A stream's head must not wait for its first bytes, and a short answer should go out in one piece.
       setImmediate(() => {
         if (!flowing && !response.destroyed) response.flushHeaders()

@@ -1,5 +1,6 @@
 import type { HeaderChange } from '../extauthz/check.ts'
 import type { HeaderMap } from '../match/header-map.ts'
+import { MAX_FIELDS, MAX_HEAD_BYTES } from './limits.ts'
 
 /**
  * Framing and connection fields, which no provider may set or remove: a wrong one desynchronizes the connection, and
@@ -38,7 +39,10 @@ export interface RequestTarget {
   host: string
 }
 
-/** Applies a provider's changes in their order. False when one of them cannot be written as HTTP. */
+/**
+ * Applies a provider's changes in their order. False when one of them cannot be written as HTTP, or when the head is
+ * then larger than a client's may be.
+ */
 export function changeRequest(target: RequestTarget, headers: HeaderMap, changes: readonly HeaderChange[]): boolean {
   for (const change of changes) {
     const name = change.name.toLowerCase()
@@ -48,7 +52,14 @@ export function changeRequest(target: RequestTarget, headers: HeaderMap, changes
       return false
     }
   }
-  return true
+  return changes.length === 0 || withinLimits(headers)
+}
+
+function withinLimits(headers: HeaderMap): boolean {
+  if (headers.size > MAX_FIELDS) return false
+  let bytes = 0
+  for (let i = 0; i < headers.size; i++) bytes += headers.nameAt(i).length + headers.valueAt(i).length
+  return bytes <= MAX_HEAD_BYTES
 }
 
 /** The same for an answer, whose pseudo fields are not a provider's. */

@@ -1,4 +1,5 @@
 import * as http from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { HEAD_TIMEOUT, IDLE_TIMEOUT, MAX_HEAD_BYTES, MAX_PIPELINED } from './limits.ts'
 import { textReply } from './local-reply.ts'
@@ -32,6 +33,7 @@ export class HttpServer<C extends object> {
   readonly #connections = new WeakMap<Duplex, HttpConnection<C>>()
   /** Connections with a request under way. */
   readonly #active = new Set<HttpConnection<C>>()
+  readonly #sockets = new Set<Socket>()
   #draining = false
 
   constructor(handlers: HttpHandlers<C>, timeouts: HttpTimeouts = {}) {
@@ -64,8 +66,12 @@ export class HttpServer<C extends object> {
     server.emit('listening')
   }
 
-  serve(socket: Duplex, context: C): void {
+  serve(socket: Socket, context: C): void {
     this.#connections.set(socket, { context, waiting: [], current: null, over: false })
+    if (!this.#sockets.has(socket)) {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    }
     this.#server.emit('connection', socket)
     // One whose first bytes were looked at is paused, with those bytes put back.
     if (socket.isPaused()) socket.resume()
@@ -83,6 +89,8 @@ export class HttpServer<C extends object> {
     this.#draining = true
     this.retire(() => true)
     this.#server.closeIdleConnections()
+    // One on which nothing has come yet is not idle to Node.
+    for (const socket of this.#sockets) if (socket.bytesRead === 0) socket.destroy()
   }
 
   close(): void {
@@ -135,7 +143,7 @@ export class HttpServer<C extends object> {
     if (protocols.every((protocol) => protocol === 'h2c')) {
       // As Envoy does, the offer is ignored: the request is read again without it.
       socket.unshift(Buffer.concat([headWithoutUpgrade(request), head]))
-      this.serve(socket, connection.context)
+      this.serve(socket as Socket, connection.context)
       return
     }
     this.#handlers.refused(connection.context, 403, 'upgrade_failed')
