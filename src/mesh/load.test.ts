@@ -414,7 +414,7 @@ test('the mesh configuration, in each of its places', () => {
       4,
     ],
     [
-      `apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\nmetadata: { name: i }\nspec:\n  profile: x\n  meshConfig:\n${indented}`,
+      `apiVersion: install.istio.io/v1alpha1\nkind: IstioOperator\n# for istioctl\nspec:\n  profile: x\n  meshConfig:\n${indented}`,
       6,
       4,
     ],

@@ -141,3 +141,16 @@ test('gateways and waypoints are told by what Istio puts on them', () => {
   )
   assert.deepEqual(role('{}', '{ inject.istio.io/templates: gateway }'), { kind: 'gateway' })
 })
+
+test('a Pod belongs to the workload whose selector asks for most', () => {
+  const canary = deployment
+    .replace('name: web,', 'name: canary,')
+    .replace('matchLabels: { app: web }', 'matchLabels: { app: web, version: v2 }')
+    .replace('version: v1', 'version: v2')
+  const pod =
+    'apiVersion: v1\nkind: Pod\nmetadata: { name: x, namespace: foo, labels: { app: web, version: v2 } }\nstatus: { podIP: 10.0.0.9 }\n'
+  const { mesh, diagnostics } = load(`${deployment}---\n${canary}---\n${pod}`)
+  assert.deepEqual(diagnostics, [])
+  assert.deepEqual(mesh.workloads.get('foo/canary')?.addresses, ['10.0.0.9'])
+  assert.deepEqual(mesh.workloads.get('foo/web')?.addresses, [])
+})

@@ -86,8 +86,18 @@ function keyOf(source: WorkloadSource): string {
   return `${source.meta.namespace}/${source.meta.name}`
 }
 
+/** The workload whose selector asks for most, where several match. */
 function ownerOf(source: WorkloadSource, candidates: readonly WorkloadSource[]): WorkloadSource | null {
-  return candidates.find(({ selector }) => selector !== null && selects(selector, source.labels)) ?? null
+  let best: WorkloadSource | null = null
+  for (const candidate of candidates) {
+    if (candidate.selector === null || !selects(candidate.selector, source.labels)) continue
+    if (best === null || size(candidate.selector) > size(best.selector ?? {})) best = candidate
+  }
+  return best
+}
+
+function size(labels: Labels): number {
+  return Object.keys(labels).length
 }
 
 function twoOfOneName(second: WorkloadSource, first: WorkloadSource): Diagnostic {

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { IpAddress } from '../match/ip.ts'
-import { parseIp, printIp } from '../match/ip.ts'
+import { parseSocketIp, printIp } from '../match/ip.ts'
 import type { AuthorizedConnection } from './authorize.ts'
 import type { WorkloadIdentity } from './config.ts'
 
@@ -57,5 +57,5 @@ const UNSPECIFIED: IpAddress = { v6: false, a: 0, b: 0, c: 0, d: 0 }
 
 /** A socket that closed meanwhile has no address; nothing can be answered on it either. A zone is no part of it. */
 function ipOf(text: string | undefined): IpAddress {
-  return (text === undefined ? null : parseIp(text.replace(/%.*$/, ''))) ?? UNSPECIFIED
+  return (text === undefined ? null : parseSocketIp(text.replace(/%.*$/, ''))) ?? UNSPECIFIED
 }

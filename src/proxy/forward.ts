@@ -4,7 +4,7 @@ import { withoutHopByHop } from './hop-by-hop.ts'
 import { textReply } from './local-reply.ts'
 import { forwardedLines, writeReply } from './reply.ts'
 import type { RequestBody } from './request-body.ts'
-import type { Upstream, UpstreamFailure, UpstreamRequest, UpstreamSink } from './upstream.ts'
+import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamRequest, UpstreamSink } from './upstream.ts'
 import { failureBody } from './upstream.ts'
 
 /**
@@ -21,11 +21,15 @@ export function forward(
   if (response.destroyed || response.headersSent) return
   let answered = false
   let flowing = false
+  // An endpoint that takes no more requests says so before `send` returns.
+  let exchange: UpstreamExchange | null = null
+  const resume = () => exchange?.resume()
+  const cancel = () => exchange?.cancel()
   const sink: UpstreamSink = {
     onHead(status, reason, headers) {
       if (response.headersSent) {
         // The rest of the request could not be read, and its client has been told.
-        exchange.cancel()
+        cancel()
         return
       }
       answered = true
@@ -65,10 +69,8 @@ export function forward(
       body.discard()
     },
   }
-  const exchange = upstream.send(upstreamRequest(permit, body), sink)
-  const resume = () => exchange.resume()
-  const cancel = () => exchange.cancel()
-  if (!response.writableEnded) response.once('close', cancel)
+  response.once('close', cancel)
+  exchange = upstream.send(upstreamRequest(permit, body), sink)
 }
 
 export function upstreamRequest(permit: Permit, body: RequestBody | null): UpstreamRequest {

@@ -30,6 +30,8 @@ export class HttpServer<C extends object> {
   readonly #server: http.Server
   readonly #handlers: HttpHandlers<C>
   readonly #connections = new WeakMap<Duplex, HttpConnection<C>>()
+  /** Connections with a request under way. */
+  readonly #active = new Set<HttpConnection<C>>()
   #draining = false
 
   constructor(handlers: HttpHandlers<C>, timeouts: HttpTimeouts = {}) {
@@ -65,11 +67,21 @@ export class HttpServer<C extends object> {
   serve(socket: Duplex, context: C): void {
     this.#connections.set(socket, { context, waiting: [], current: null, over: false })
     this.#server.emit('connection', socket)
+    // One whose first bytes were looked at is paused, with those bytes put back.
+    if (socket.isPaused()) socket.resume()
+  }
+
+  /** Answers on these connections that have not begun will be their last. */
+  retire(which: (context: C) => boolean): void {
+    for (const { context, current } of this.#active) {
+      if (current !== null && !current.headersSent && which(context)) current.shouldKeepAlive = false
+    }
   }
 
   /** From now on each answer ends its connection, and idle connections end at once. */
   drain(): void {
     this.#draining = true
+    this.retire(() => true)
     this.#server.closeIdleConnections()
   }
 
@@ -89,6 +101,7 @@ export class HttpServer<C extends object> {
     if (this.#draining || this.#handlers.closing(connection.context)) response.shouldKeepAlive = false
     const start = () => {
       connection.current = response
+      this.#active.add(connection)
       this.#handlers.request(connection.context, request, response, expectsContinue)
     }
     response.once('close', () => {
@@ -96,8 +109,9 @@ export class HttpServer<C extends object> {
       connection.over ||= !response.shouldKeepAlive
       if (connection.over) connection.waiting.length = 0
       const following = connection.waiting.shift()
-      if (following === undefined) connection.current = null
-      else following()
+      connection.current = null
+      this.#active.delete(connection)
+      following?.()
     })
     if (connection.current === null && !connection.over) start()
     else if (!connection.over && connection.waiting.length < MAX_PIPELINED) connection.waiting.push(start)

@@ -186,6 +186,8 @@ class SidecarProxy implements ProxyServer {
 
   #retire({ listener, handler }: Open): void {
     handler.closing = true
+    this.#inboundHttp.retire(({ target }) => target === handler)
+    this.#outboundHttp.retire((context) => context.listener === handler)
     this.#retiring.add(listener)
     void listener.drain(RETIRE_GRACE).finally(() => this.#retiring.delete(listener))
   }

@@ -5,7 +5,7 @@ import { withoutHopByHop } from './hop-by-hop.ts'
 import { textReply } from './local-reply.ts'
 import { forwardedLines, rawHead, rawReply } from './reply.ts'
 import { splice } from './splice.ts'
-import type { Upstream, UpstreamFailure } from './upstream.ts'
+import type { Upstream, UpstreamExchange, UpstreamFailure } from './upstream.ts'
 import { failureBody } from './upstream.ts'
 
 export interface TunnelEvents {
@@ -19,7 +19,10 @@ export interface TunnelEvents {
  */
 export function tunnel(permit: Permit, client: Duplex, head: Buffer, upstream: Upstream, events: TunnelEvents): void {
   if (head.length > 0) client.unshift(head)
-  const exchange = upstream.upgrade(upstreamRequest(permit, null), 'websocket', {
+  let exchange: UpstreamExchange | null = null
+  const cancel = () => exchange?.cancel()
+  client.once('close', cancel)
+  exchange = upstream.upgrade(upstreamRequest(permit, null), 'websocket', {
     onUpgrade(headers, socket) {
       client.off('close', cancel)
       events.answered(101)
@@ -40,8 +43,6 @@ export function tunnel(permit: Permit, client: Duplex, head: Buffer, upstream: U
       client.end(rawReply(textReply(503, failureBody(failure)), permit.responseChanges))
     },
   })
-  const cancel = () => exchange.cancel()
-  client.once('close', cancel)
 }
 
 /** The body of an answer that refused the upgrade; without a length it ends with the connection. */

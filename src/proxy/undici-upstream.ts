@@ -139,7 +139,7 @@ export class UndiciUpstream implements Upstream {
       return
     }
     const identity = tls.identity()
-    if (identity === null) done(new IdentityError('no certificate to show to the server'), null)
+    if (identity === null) setImmediate(done, new IdentityError('no certificate to show to the server'), null)
     else connectTls(endpoint, tls.client, identity, HTTP_ALPN, done as never)
   }
 }

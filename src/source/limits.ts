@@ -2,8 +2,10 @@
 export const limits = {
   /** UTF-16 units of one text. */
   textLength: 64 * 1024 * 1024,
-  /** Of one document: the tree that the YAML library builds takes some sixty times the text. */
+  /** UTF-16 units of one document. */
   documentLength: 16 * 1024 * 1024,
+  /** Lexical tokens of one document, spaces among them: its tree takes up to 500 bytes for each. */
+  tokens: 3_000_000,
   documents: 200_000,
   /** Collections inside collections, after aliases were expanded. */
   depth: 128,

@@ -190,4 +190,5 @@ test('long texts, long documents and too many documents end in one diagnostic', 
   assert.deepEqual(code(' '.repeat(64 * 1024 * 1024 + 1)), ['SP003'])
   assert.deepEqual(code(`a: ${'x'.repeat(16 * 1024 * 1024)}`), ['SP003'])
   assert.deepEqual(code('---\n'.repeat(200_001)), ['SP003'])
+  assert.deepEqual(code(`a: b\n---\n[${'a,'.repeat(1_600_000)}`), ['SP003'])
 })

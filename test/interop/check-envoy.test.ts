@@ -95,6 +95,7 @@ const sent: Line[] = [
   ['x-e', 'orig'],
   ['x-e', 'second'],
   ['x-s', 'secret'],
+  ['x-q', ''],
 ]
 
 /** Answers, as messages, and as bytes or a status where no message can say it. */

@@ -1,8 +1,10 @@
 import { anything } from './decoder.ts'
-import { kubernetesResource } from './meta.ts'
 import { optional, record } from './record.ts'
 
-/** An IstioOperator, of which only the mesh configuration is read. */
-const spec = record({ meshConfig: optional(anything, null) }, { open: true })
+const open = { open: true }
 
-export const operator = kubernetesResource(optional(spec, { meshConfig: null }))
+/** An IstioOperator, of which only the mesh configuration is read; files for `istioctl` often have no metadata. */
+export const operator = record(
+  { spec: optional(record({ meshConfig: optional(anything, null) }, open), { meshConfig: null }) },
+  open,
+)

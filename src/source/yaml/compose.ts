@@ -46,12 +46,17 @@ function composeText(text: string): Tree {
   const composer = new Composer(options)
   const documents: Document.Parsed[] = []
   let errorTokens = 0
+  let lexemes = 0
   for (const lexeme of new Lexer().lex(text)) {
     for (const token of parser.next(lexeme)) {
       if (token.type === 'error') errorTokens++
       documents.push(...composer.next(token))
     }
     if (errorTokens >= limits.problems) break
+    if (++lexemes > limits.tokens) {
+      const message = `the document holds more than ${limits.tokens} tokens`
+      return failed({ code: 'SP003', offset: 0, message, help: 'split it into several documents' })
+    }
     // The parser keeps open collections on a stack; the composer after it would use one call a level.
     if (parser.stack.length > limits.depth + STACK_BESIDE_COLLECTIONS) return failed(tooDeep(parser.offset))
   }
