@@ -69,8 +69,9 @@ test('tracked files name no folder of this machine, and the lock file no address
   const listed = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
   if (listed.status !== 0) return t.skip('git does not list the files here')
   const tracked = listed.stdout.split('\0')
-  // A home such as `/home` would be found in many an innocent line.
-  const places = [root, `${homedir()}/`].filter((place) => place === '/root/' || place.split('/').length > 3)
+  const home = path.join(homedir(), '/')
+  // A short home such as `/home` would be found in many an innocent line.
+  const places = [root, ...(home.split('/').length > 3 ? [home] : [])]
   const wrong: string[] = []
   for (const name of tracked) {
     const file = path.join(root, name)

@@ -27,7 +27,8 @@ const rooms = [
 /** Rooms of pure logic, which no package may enter. */
 const pure = new Set(['observe', 'match', 'policy'])
 
-const LINE_LIMIT = 400
+/** Tests are lists of cases, and may be longer. */
+const lineLimit = (name: string) => (name.endsWith('.test.ts') ? 600 : 400)
 
 interface SourceFile {
   /** Relative to src/, with forward slashes. */
@@ -125,10 +126,10 @@ test('only cli touches the process and standard output', () => {
   assert.deepEqual(wrong, [])
 })
 
-test(`no source file is longer than ${LINE_LIMIT} lines`, () => {
+test('no source file is too long to be read at once', () => {
   const long = [...files.values()]
     .map(({ name, text }) => ({ name, lines: text.split('\n').length - 1 }))
-    .filter(({ lines }) => lines > LINE_LIMIT)
+    .filter(({ name, lines }) => lines > lineLimit(name))
   assert.deepEqual(long, [])
 })
 

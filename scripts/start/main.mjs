@@ -63,6 +63,7 @@ async function tell({ once, scratch, children, stopped }) {
   const sidecar = run('sallyport up', [
     ...[cli, 'up', '-f', files, '--workload', workload],
     ...['--listen', `80=127.0.0.1:${ports.sidecar}`, '--app', `127.0.0.1:${ports.app}`],
+    ...['-o', 'json'],
   ])
   const ended = Promise.race([stopped, ...children.map((child) => child.failed)])
   const ready = Promise.all([app.line('stdout', /listening/), sidecar.line('stderr', /\bready\b/)])
