@@ -1,16 +1,22 @@
 import type { HeaderMap } from '../match/header-map.ts'
 import type { HeaderChange } from './check.ts'
+import { isFramingHeader, isHeaderName, isHeaderValue } from './header-syntax.ts'
 
 /** Envoy's default bounds for a message's headers: 100 lines, 60 KiB of names and values. */
 const maxLines = 100
 const maxBytes = 60 * 1024
 
 /**
- * Applies an authorizer's changes in the order of the list. Returns false when the result has more than 100 lines or
- * 60 KiB of names and values: then the message must not be sent on (Envoy answers 500).
+ * Applies an authorizer's changes in the order of the list; framing headers are left as they are. Returns false when a
+ * change cannot be written as HTTP, or when the result has more than 100 lines or 60 KiB of names and values: then the
+ * message must not be sent on (Envoy answers 500).
  */
 export function applyChanges(headers: HeaderMap, changes: readonly HeaderChange[]): boolean {
-  for (const change of changes) apply(headers, change)
+  for (const change of changes) {
+    if (isFramingHeader(change.name.toLowerCase())) continue
+    if (!isHeaderName(change.name) || (change.kind !== 'remove' && !isHeaderValue(change.value))) return false
+    apply(headers, change)
+  }
   return changes.length === 0 || withinLimits(headers)
 }
 

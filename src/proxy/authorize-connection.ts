@@ -2,7 +2,7 @@ import type { CheckOutcome } from '../extauthz/check.ts'
 import type { Provider } from '../mesh/provider.ts'
 import type { Decision } from '../policy/decision.ts'
 import { Facts } from '../policy/facts.ts'
-import type { AuthorizedConnection, Policies } from './authorize.ts'
+import { type AuthorizedConnection, failsOpen, type Policies } from './authorize.ts'
 import { allowedDecision, deniedConnection, matchedPolicy, watch } from './decisions.ts'
 
 /**
@@ -30,7 +30,7 @@ export async function authorizeConnection(
         ? { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
         : await client.check({ source, destination, time, http: null }, signal)
     asked(verdict.provider, outcome)
-    const failedOpen = outcome.kind === 'error' && verdict.provider.failOpen && outcome.reason !== 'cancelled'
+    const failedOpen = outcome.kind === 'error' && failsOpen(verdict.provider, outcome.reason)
     if (outcome.kind !== 'allow' && !failedOpen) {
       const details = outcome.kind === 'deny' ? 'ext_authz_denied' : 'ext_authz_error'
       return { ...deniedConnection('custom', null, details), provider }

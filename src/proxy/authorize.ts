@@ -1,5 +1,7 @@
 import type { RequestAuthenticator } from '../authn/authentication.ts'
-import type { CheckBody, CheckClient, CheckOutcome, CheckPeer, HeaderChange } from '../extauthz/check.ts'
+import type { CheckBody, CheckClient, CheckFailure, CheckOutcome, CheckPeer, HeaderChange } from '../extauthz/check.ts'
+import { applyChanges } from '../extauthz/header-changes.ts'
+import { isFramingHeader, isHeaderName, isHeaderValue } from '../extauthz/header-syntax.ts'
 import type { HeaderMap } from '../match/header-map.ts'
 import type { IpAddress } from '../match/ip.ts'
 import type { Provider, RequestBodyLimit } from '../mesh/provider.ts'
@@ -9,9 +11,9 @@ import { ACCESS_DENIED } from '../policy/decision.ts'
 import type { ConnectionFacts } from '../policy/facts.ts'
 import { Facts } from '../policy/facts.ts'
 import { allowedDecision, matchedPolicy, NOTHING_WATCHED, watch } from './decisions.ts'
-import { changeRequest, isFraming, isHeaderName, isHeaderValue } from './header-changes.ts'
 import type { LocalReply } from './local-reply.ts'
 import { grpcReply, grpcStatusOf, isGrpcRequest, textReply } from './local-reply.ts'
+import { changeRequestLine } from './request-line.ts'
 
 /** What enforces one workload at one moment. A reload makes new ones; a request keeps those it began with. */
 export interface Policies {
@@ -167,7 +169,10 @@ async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
   chain.asked(provider, outcome)
   switch (outcome.kind) {
     case 'allow':
-      if (!changeRequest(request, request.headers, outcome.changes)) {
+      if (
+        !applyChanges(request.headers, outcome.changes) ||
+        !changeRequestLine(request, outcome.rewrite, outcome.queryChanges)
+      ) {
         return refuse(chain, 'custom', textReply(500, ''), 'ext_authz_invalid')
       }
       chain.responseChanges = outcome.responseChanges
@@ -175,9 +180,13 @@ async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
       return null
     case 'deny':
       return refuse(chain, 'custom', denial(outcome), 'ext_authz_denied')
-    case 'error':
-      if (provider.failOpen && outcome.reason !== 'cancelled') return null
-      return refuse(chain, 'custom', textReply(provider.statusOnError, ''), 'ext_authz_error')
+    case 'error': {
+      if (failsOpen(provider, outcome.reason)) return null
+      const { status = null, headers = [], body = NO_BODY } = outcome.reply ?? {}
+      const invalid = outcome.reason === 'invalid'
+      const reply = denial({ status: status ?? (invalid ? 500 : provider.statusOnError), headers, body })
+      return refuse(chain, 'custom', reply, invalid ? 'ext_authz_invalid' : 'ext_authz_error')
+    }
     default:
       return unreachable(outcome)
   }
@@ -199,13 +208,20 @@ function check(chain: Chain, provider: Provider, body: CheckBody | null): CheckO
   )
 }
 
+const NO_BODY = new Uint8Array(0)
+
+/** A provider that could not be asked is forgiven; an answer that must not be applied, or a client that left, is not. */
+export function failsOpen(provider: Provider, reason: CheckFailure): boolean {
+  return provider.failOpen && (reason === 'timeout' || reason === 'unavailable')
+}
+
 /** A provider's answer to the client, without what cannot be sent as it is. */
-function denial(outcome: Extract<CheckOutcome, { kind: 'deny' }>): LocalReply {
+function denial(outcome: Omit<Extract<CheckOutcome, { kind: 'deny' }>, 'kind'>): LocalReply {
   const status = outcome.status >= 200 && outcome.status <= 599 ? outcome.status : 403
   const headers: [string, string][] = []
   for (const [line, value] of outcome.headers) {
     const name = line.toLowerCase()
-    if (!isFraming(name) && isHeaderName(name) && isHeaderValue(value)) headers.push([name, value])
+    if (!isFramingHeader(name) && isHeaderName(name) && isHeaderValue(value)) headers.push([name, value])
   }
   if (outcome.body.length > 0 && !headers.some(([name]) => name === 'content-type')) {
     headers.push(['content-type', 'text/plain'])

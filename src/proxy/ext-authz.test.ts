@@ -65,8 +65,6 @@ test('what a provider changes reaches policies, application and client', async (
         kind: 'allow',
         changes: [
           { kind: 'set', name: 'x-set', value: 'new' },
-          { kind: 'set', name: ':path', value: '/other?q' },
-          { kind: 'set', name: ':authority', value: 'elsewhere' },
           { kind: 'join', name: 'x-old', value: 'b' },
           { kind: 'join', name: 'x-none', value: 'b' },
           { kind: 'set', name: 'content-length', value: '99' },
@@ -78,6 +76,8 @@ test('what a provider changes reaches policies, application and client', async (
           { kind: 'add', name: 'x-answer', value: '1' },
           { kind: 'set', name: 'content-type', value: 'text/x' },
         ],
+        rewrite: { path: '/other?q=1&gone=2', authority: 'elsewhere' },
+        queryChanges: { set: [['a', 'b']], remove: ['gone'] },
       }),
       {},
       {
@@ -93,7 +93,7 @@ test('what a provider changes reaches policies, application and client', async (
   const seen = JSON.parse(answer.body)
   const lines = new Map<string, string>()
   for (let i = 0; i < seen.rawHeaders.length; i += 2) lines.set(seen.rawHeaders[i], seen.rawHeaders[i + 1])
-  assert.equal(seen.url, '/other?q')
+  assert.equal(seen.url, '/other?a=b&q=1')
   assert.equal(seen.body, 'hi')
   assert.equal(lines.get('host'), 'elsewhere')
   assert.equal(lines.get('x-set'), 'new')
@@ -315,4 +315,28 @@ test('a token is judged after the provider and before the policies', async (t) =
   const line = JSON.stringify(running.entries)
   assert.ok(!line.includes('secret') && !line.includes('access_token=t'))
   assert.equal(first?.request.path, '/x?access_token=[masked]')
+})
+
+test('a provider that fails may word the refusal, and an answer that must not be applied never fails open', async (t) => {
+  const reply = { status: 502, headers: [['x-why', 'down']] as const, body: Buffer.from('later') }
+  const closed = await sidecar(
+    t,
+    asking(() => ({ kind: 'error', reason: 'unavailable', message: 'm', reply })),
+  )
+  const refused = await ask(closed.port())
+  assert.deepEqual([refused.status, refused.body, refused.headers['x-why']], [502, 'later', 'down'])
+
+  const open = await sidecar(
+    t,
+    asking(() => ({ kind: 'error', reason: 'unavailable', message: 'm' }), { failOpen: true }),
+  )
+  assert.equal((await ask(open.port())).status, 200)
+
+  const invalid = await sidecar(
+    t,
+    asking(() => ({ kind: 'error', reason: 'invalid', message: 'm' }), { failOpen: true }),
+  )
+  assert.equal((await ask(invalid.port())).status, 500)
+  assert.equal((await invalid.logged(1))[0]?.details, 'ext_authz_invalid')
+  assert.equal(invalid.entries.at(-1)?.details, 'ext_authz_invalid')
 })

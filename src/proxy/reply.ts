@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { HeaderChange } from '../extauthz/check.ts'
+import { applyChanges } from '../extauthz/header-changes.ts'
 import { HeaderMap } from '../match/header-map.ts'
-import { changeResponse } from './header-changes.ts'
 import type { HeaderLines } from './hop-by-hop.ts'
 import type { LocalReply } from './local-reply.ts'
 
@@ -17,7 +17,7 @@ function bodiless(status: number): boolean {
 export function replyLines(reply: LocalReply, changes: readonly HeaderChange[]): HeaderLines {
   const headers = new HeaderMap()
   for (const [name, value] of reply.headers) headers.append(name, value)
-  changeResponse(headers, changes)
+  applyChanges(headers, changes)
   headers.delete('content-length')
   if (!bodiless(reply.status)) headers.append('content-length', String(Buffer.byteLength(reply.body, 'latin1')))
   if (!headers.has('server')) headers.append('server', SERVER)
@@ -40,7 +40,7 @@ export function writeReply(
 export function forwardedLines(status: number, lines: HeaderLines, changes: readonly HeaderChange[]): HeaderLines {
   if (changes.length === 0 && lines.includes('server') && !bodiless(status)) return lines
   const headers = HeaderMap.fromRaw(lines)
-  changeResponse(headers, changes)
+  applyChanges(headers, changes)
   if (status === 204) headers.delete('content-length')
   if (!headers.has('server')) headers.append('server', SERVER)
   return headers.toRaw()

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { HeaderMap } from '../match/header-map.ts'
 import type { PathMode } from '../match/request-path.ts'
 import { normalizePath } from '../match/request-path.ts'
-import { isAuthority } from './header-changes.ts'
 import { removeHopByHop } from './hop-by-hop.ts'
 import { MAX_FIELDS } from './limits.ts'
+import { isAuthority } from './request-line.ts'
 
 /** What Node's parser has told about a request. */
 export interface RawHead {

@@ -1,0 +1,34 @@
+import type { QueryChanges, RequestRewrite } from '../extauthz/check.ts'
+import { isHeaderName } from '../extauthz/header-syntax.ts'
+import { applyQuery } from '../extauthz/query-changes.ts'
+
+/** What of a request a provider can change besides header lines. */
+export interface RequestLine {
+  method: string
+  path: string
+  host: string
+}
+
+const PATH = /^\/[\x21-\x7e]*$/
+const AUTHORITY = /^[A-Za-z0-9\-._~%!$&'()*+,;=:@[\]]+$/
+
+export function isAuthority(text: string): boolean {
+  return AUTHORITY.test(text)
+}
+
+/** Applies a provider's rewrite, then its changes of the query. False when the result cannot be written as HTTP. */
+export function changeRequestLine(
+  line: RequestLine,
+  { method = line.method, path = line.path, authority = line.host }: RequestRewrite = {},
+  query: QueryChanges | undefined,
+): boolean {
+  const target = query === undefined ? path : applyQuery(path, query)
+  const changed = method !== line.method || target !== line.path || authority !== line.host
+  if (!changed) return true
+  if (!isHeaderName(method) || method === 'CONNECT' || !PATH.test(target)) return false
+  if (authority !== line.host && !isAuthority(authority)) return false
+  line.method = method
+  line.path = target
+  line.host = authority
+  return true
+}
