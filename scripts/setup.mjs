@@ -62,9 +62,9 @@ function installedMatches(lock) {
     if (where === '') return true
     const found = present[where]
     if (found === undefined) return wanted.optional === true || wanted.devOptional === true
-    return (
-      found.version === wanted.version && found.integrity === wanted.integrity && existsSync(path.join(root, where))
-    )
+    // Of packages for other platforms the lock file may know the version only.
+    const same = wanted.integrity === undefined || found.integrity === wanted.integrity
+    return same && found.version === wanted.version && existsSync(path.join(root, where))
   })
 }
 

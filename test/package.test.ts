@@ -82,6 +82,19 @@ test('tracked files name no folder of this machine, and the lock file no address
   assert.deepEqual(wrong, [])
 })
 
+test('the lock file knows the packages of every platform, or a clean install refuses it', () => {
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Record<string, { optionalDependencies?: Record<string, string> }>
+  }
+  const missing = Object.entries(packages).flatMap(([where, entry]) =>
+    Object.keys(entry.optionalDependencies ?? {}).filter(
+      (name) =>
+        packages[`node_modules/${name}`] === undefined && packages[`${where}/node_modules/${name}`] === undefined,
+    ),
+  )
+  assert.deepEqual(missing, [])
+})
+
 test('the examples compile against the package as its users see it', () => {
   const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
   try {
