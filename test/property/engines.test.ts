@@ -43,9 +43,14 @@ for (const [protocol, facts] of [
     fc.assert(
       fc.property(policies, fc.array(facts, { minLength: 1, maxLength: 4 }), (list, all) => {
         const lowered = ir(list, protocol)
-        const compiled = compile(lowered)
         const interpreted = createInterpreter(lowered)
-        for (const one of all) assert.deepEqual(everything(compiled, one), everything(interpreted, one))
+        const listed = compile(lowered, { few: Number.POSITIVE_INFINITY })
+        const indexed = compile(lowered, { few: 0 })
+        for (const one of all) {
+          const expected = everything(interpreted, one)
+          assert.deepEqual(everything(listed, one), expected, 'rules one by one')
+          assert.deepEqual(everything(indexed, one), expected, 'rules by index')
+        }
       }),
       { numRuns: runs / 2, seed },
     )
