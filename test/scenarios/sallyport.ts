@@ -1,0 +1,43 @@
+import { join } from 'node:path'
+import type { DecisionLogEntry } from '#src/proxy/decision-log.ts'
+import { Program, root } from './program.ts'
+
+const cli = join(root, 'dist/cli/main.js')
+
+/** `sallyport COMMAND ...` as its own process. */
+export class Sallyport extends Program {
+  #taken = 0
+
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+    super(`sallyport ${args[0]}`, [cli, ...args], env)
+  }
+
+  /** The port of a listener, as the lines before `ready` tell: `inbound NS/NAME:PORT`, `outbound NS/NAME:PORT`. */
+  port(listener: string): number {
+    const start = `listening: ${listener} at `
+    const line = this.lines.stderr.find((one) => one.startsWith(start))
+    if (line === undefined) throw new Error(`no listener ${listener} in:\n${this.lines.stderr.join('\n')}`)
+    return Number(line.slice(line.lastIndexOf(':') + 1))
+  }
+
+  /** The next line of the decision log that no call before has taken. */
+  async decision(): Promise<DecisionLogEntry> {
+    const line = await this.until(() => this.lines.stdout[this.#taken], `decision ${this.#taken + 1}`)
+    this.#taken++
+    return JSON.parse(line)
+  }
+
+  /** Takes the decisions that have been written. */
+  forget(): void {
+    this.#taken = this.lines.stdout.length
+  }
+
+  /** Changes files, and waits until the program has said what became of it; the lines that it wrote for it. */
+  async reload(change: () => void): Promise<{ readonly kind: 'applied' | 'kept'; readonly lines: string[] }> {
+    const from = this.lines.stderr.length
+    change()
+    const verdict = await this.line('stderr', /^(applied|kept):/, from)
+    const kind = verdict.startsWith('applied') ? 'applied' : 'kept'
+    return { kind, lines: this.lines.stderr.slice(from) }
+  }
+}
