@@ -3,11 +3,14 @@ import type { RequestAuthenticator } from '../authn/authentication.ts'
 import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator } from '../authn/request-authenticator.ts'
 import type { CheckClient, CheckOutcome } from '../extauthz/check.ts'
+import type { IpAddress } from '../match/ip.ts'
 import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
+import type { AuthorizationPolicy } from '../mesh/authorization-policy.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import type { PathNormalization } from '../mesh/mesh-config.ts'
 import type { Provider } from '../mesh/provider.ts'
 import { usableProvider } from '../mesh/providers.ts'
+import { serviceOfHost } from '../mesh/registry.ts'
+import type { TargetService } from '../mesh/service.ts'
 import type { Workload } from '../mesh/workload.ts'
 import { compile } from '../policy/compile.ts'
 import type { Decider } from '../policy/decider.ts'
@@ -18,8 +21,9 @@ import { lower } from '../policy/lower.ts'
 import { type AuthorizedConnection, authorize, type ChainRequest } from '../proxy/authorize.ts'
 import { authorizeConnection } from '../proxy/authorize-connection.ts'
 import { deniedConnection } from '../proxy/decisions.ts'
+import { readEdgeHead } from '../proxy/edge-head.ts'
 import { remoteIpOf } from '../proxy/remote-ip.ts'
-import { readHead } from '../proxy/request-head.ts'
+import { type RefusedHead, type RequestHead, readHead } from '../proxy/request-head.ts'
 import type { ProviderAnswer, TestHttpRequest, TestRequest } from './request.ts'
 import { type Trace, tracing } from './trace.ts'
 
@@ -51,17 +55,22 @@ export interface Explainer {
  * could tell (its certificate, its addresses) comes from the request.
  */
 export function createExplainer(options: ExplainOptions): Explainer {
-  const { mesh, workload } = options
-  const policies = authorizationPoliciesFor(mesh, workload)
-  const jwtRules = jwtRulesFor(mesh, workload)
-  const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
-  const lowered = (protocol: 'http' | 'tcp') =>
-    lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
-  const ir = { http: lowered('http'), tcp: lowered('tcp') }
-  const deciders = { http: compile(ir.http), tcp: compile(ir.tcp) }
-  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, options.keys)
+  const forAll = preparePolicies(options, null)
+  // A waypoint's policies depend on the service that a request is for: as many as the files have, at most.
+  const byService = new Map<string, Prepared>()
+  const preparedFor = (request: TestRequest): Prepared => {
+    const service = targetOf(options, request)
+    if (service === null) return forAll
+    const key = `${service.kind} ${service.namespace}/${service.name}`
+    const known = byService.get(key)
+    if (known !== undefined) return known
+    const fresh = preparePolicies(options, service)
+    byService.set(key, fresh)
+    return fresh
+  }
   return {
     async explain(request, { trace }) {
+      const { policies, ir, deciders, authenticator } = preparedFor(request)
       const protocol = request.http === null ? 'tcp' : 'http'
       const traced = trace ? tracing(deciders[protocol], ir[protocol], policies) : null
       const decider = traced?.decider ?? deciders[protocol]
@@ -69,6 +78,31 @@ export function createExplainer(options: ExplainOptions): Explainer {
       return { id: request.id, decision, trace: traced?.trace() ?? null }
     },
   }
+}
+
+/** What applies to a workload, or to one service behind a waypoint. */
+interface Prepared {
+  readonly policies: readonly AuthorizationPolicy[]
+  readonly ir: { readonly http: PolicyIr; readonly tcp: PolicyIr }
+  readonly deciders: { readonly http: Decider; readonly tcp: Decider }
+  readonly authenticator: RequestAuthenticator | null
+}
+
+function preparePolicies({ mesh, workload, keys }: ExplainOptions, service: TargetService | null): Prepared {
+  const policies = authorizationPoliciesFor(mesh, workload, service)
+  const jwtRules = jwtRulesFor(mesh, workload, service)
+  const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
+  const lowered = (protocol: 'http' | 'tcp') =>
+    lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
+  const ir = { http: lowered('http'), tcp: lowered('tcp') }
+  const deciders = { http: compile(ir.http), tcp: compile(ir.tcp) }
+  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, keys)
+  return { policies, ir, deciders, authenticator }
+}
+
+function targetOf({ mesh, workload }: ExplainOptions, { http }: TestRequest): TargetService | null {
+  if (workload.role.kind !== 'waypoint' || http === null || http.host === null) return null
+  return serviceOfHost(mesh, workload.namespace, http.host)
 }
 
 async function decide(
@@ -92,7 +126,7 @@ async function decide(
   if (request.http === null) {
     decision = await authorizeConnection(connection, policies, options.now(), signal, () => {})
   } else {
-    const head = headOf(request.http, connection, workload, mesh.config.pathNormalization)
+    const head = headOf(request.http, connection, options)
     if (head.kind === 'refused') {
       const { status, body, details } = head
       return { decision: 'deny', status, body, phase: 'http', policy: null, details }
@@ -107,7 +141,7 @@ async function decide(
       scheme: head.scheme,
       protocol: request.http.protocol,
       headers: head.headers,
-      remoteIp: request.http.remoteIp ?? remoteIpOf(head.headers, request.source.ip),
+      remoteIp: request.http.remoteIp ?? head.remoteIp,
       body: bodyOf(request.http),
       signal: () => signal,
     }
@@ -139,29 +173,31 @@ function ownId({ mesh, workload }: ExplainOptions): string {
   return `spiffe://${mesh.config.trustDomain}/ns/${workload.namespace}/sa/${workload.serviceAccount}`
 }
 
-function headOf(
-  request: TestHttpRequest,
-  connection: AuthorizedConnection,
-  workload: Workload,
-  mode: PathNormalization,
-) {
-  const { peer } = connection.facts
+type Head = (RequestHead & { readonly remoteIp: IpAddress }) | RefusedHead
+
+function headOf(request: TestHttpRequest, connection: AuthorizedConnection, { mesh, workload }: ExplainOptions): Head {
+  const { peer, sourceIp, destinationIp } = connection.facts
   const host = request.host ?? `${workload.name}.${workload.namespace}`
-  return readHead(
-    {
-      method: request.method,
-      url: request.path,
-      httpVersionMajor: 1,
-      httpVersionMinor: 1,
-      rawHeaders: ['host', host, ...request.headers.toRaw()],
-    },
-    {
-      pathMode: mode,
-      secure: request.scheme === 'https',
-      clientCertificate: peer === '' ? null : certificateElement(connection.destination.principal, peer),
-      upgrade: false,
-    },
-  )
+  const raw = {
+    method: request.method,
+    url: request.path,
+    httpVersionMajor: 1,
+    httpVersionMinor: 1,
+    rawHeaders: ['host', host, ...request.headers.toRaw()],
+  }
+  const options = {
+    pathMode: mesh.config.pathNormalization,
+    secure: request.scheme === 'https',
+    clientCertificate: peer === '' ? null : certificateElement(connection.destination.principal, peer),
+    upgrade: false,
+  }
+  const { role } = workload
+  if (role.kind === 'gateway' || role.kind === 'gatewayApi') {
+    const trustedHops = mesh.config.numTrustedProxies
+    return readEdgeHead(raw, { ...options, trustedHops, peer: sourceIp, own: destinationIp })
+  }
+  const head = readHead(raw, options)
+  return head.kind === 'refused' ? head : { ...head, remoteIp: remoteIpOf(head.headers, sourceIp) }
 }
 
 /** There is no certificate here, so its hash is that of the peer's name: a policy sees that the element is there. */
