@@ -15,15 +15,17 @@ const POLL = 2000
 
 /**
  * Calls `changed` soon after something changes in any of the paths (files or folders, absolute). One call stands for
- * many events; the next comes only after the promise of the last has settled.
+ * many events; the next comes only after the promise of the last, which never rejects. `paths` is asked again after each.
+ *
+ * `since` is the fingerprint that was taken before the files were read: what changed between then and now is a change.
  */
-export function watchPaths(paths: readonly string[], changed: () => Promise<void>): Watcher {
+export function watchPaths(paths: () => readonly string[], since: string, changed: () => Promise<void>): Watcher {
   let closed = false
   let watchers: readonly FSWatcher[] = []
   let timer: NodeJS.Timeout | null = null
   let running = false
   let again = false
-  let seen = ''
+  let seen = since
 
   const fire = async () => {
     timer = null
@@ -32,11 +34,13 @@ export function watchPaths(paths: readonly string[], changed: () => Promise<void
       return
     }
     running = true
-    const now = await fingerprint(paths)
+    const now = await fingerprint(paths())
     if (now !== seen && !closed) {
+      // Taken before the call, so that a change during it, also of what is watched, is followed by another.
       seen = now
       await changed()
       await rewatch()
+      again = true
     }
     running = false
     if (again && !closed) {
@@ -48,18 +52,14 @@ export function watchPaths(paths: readonly string[], changed: () => Promise<void
     if (!closed && timer === null) timer = setTimeout(fire, QUIET)
   }
   const rewatch = async () => {
-    const folders = await foldersOf(paths)
+    const folders = await foldersOf(paths())
     for (const watcher of watchers) watcher.close()
     watchers = closed || folders.length > MOST_FOLDERS ? [] : folders.flatMap((folder) => open(folder, schedule))
   }
   const poll = setInterval(schedule, POLL)
   poll.unref()
-  void fingerprint(paths).then(async (first) => {
-    seen = first
-    await rewatch()
-    // A change between the first look and the watchers is seen here.
-    schedule()
-  })
+  // A change before the watchers were there is found by the first look.
+  void rewatch().then(schedule)
   return {
     close() {
       closed = true
@@ -108,8 +108,8 @@ async function walk(folder: string, visit: (folder: string) => void): Promise<vo
   }
 }
 
-/** Names, sizes and times of everything below the paths. */
-async function fingerprint(paths: readonly string[]): Promise<string> {
+/** Names, sizes and times of everything below the paths, to be compared with another. */
+export async function fingerprint(paths: readonly string[]): Promise<string> {
   const parts: string[] = []
   const add = async (path: string) => {
     const info = await stat(path).catch(() => null)

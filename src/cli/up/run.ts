@@ -10,7 +10,7 @@ import { InvalidInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, load, report } from '../load.ts'
 import { style } from '../style.ts'
-import { watchPaths } from '../watch.ts'
+import { fingerprint, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
 import { readCertificateOrigin } from './identities.ts'
 import { probeProviders } from './probe.ts'
@@ -30,8 +30,11 @@ export async function runUp(args: Args, io: Io): Promise<ExitCode> {
     jwksCa: await readAll(args.values('jwks-ca'), io),
     decisions: decisionWriter(args, io),
   }
+  const files = paths.filter((path) => path !== '-').map((path) => resolve(io.cwd, path))
+  const before = await fingerprint(files)
   const plan = await readPlan(paths, placement, args, io)
   if (plan === null) return EXIT.invalid
+  const since = [before, await fingerprint(modules(plan))].filter((part) => part !== '').join('\n')
   if (plan.local.length === 0 && plan.mesh.authorizers.length === 0) {
     throw new UsageError(
       'nothing to run: no Sidecar with listeners selects a workload, and there is no Authorizer',
@@ -56,7 +59,11 @@ export async function runUp(args: Args, io: Io): Promise<ExitCode> {
     if (admin.kind === 'adminError')
       throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
     for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
-    const watcher = watchPaths(watched(paths, plan, io), () => reload(paths, placement, args, io, runtime))
+    const watcher = watchPaths(
+      () => [...files, ...modules(runtime.plan)],
+      since,
+      () => reload(paths, placement, args, io, runtime),
+    )
     announce(runtime, args, io)
     void probeProviders(runtime, logger)
     await stopped(io.stop)
@@ -133,9 +140,9 @@ function summary({ mesh, local }: Plan): unknown {
   }
 }
 
-function watched(paths: readonly string[], { mesh }: Plan, io: Io): readonly string[] {
-  const files = paths.filter((path) => path !== '-').map((path) => resolve(io.cwd, path))
-  return [...files, ...mesh.authorizers.map(({ engine }) => engine.path)]
+/** The files of embedded authorizers, which are watched too. */
+function modules({ mesh }: Plan): readonly string[] {
+  return mesh.authorizers.map(({ engine }) => engine.path)
 }
 
 function loggerOf(args: Args, io: Io): Logger {
