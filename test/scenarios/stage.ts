@@ -45,7 +45,9 @@ export class Stage {
 
   sallyport(...args: string[]): Sallyport {
     const program = new Sallyport(args, { XDG_DATA_HOME: join(this.folder, 'data') })
-    this.ending(() => program.stop())
+    this.ending(async () => {
+      if ((await program.stop()) === null) throw new Error(`${program.name} did not end when it was told to`)
+    })
     return program
   }
 
