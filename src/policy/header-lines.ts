@@ -1,3 +1,5 @@
+import type { HeaderMap } from '../match/header-map.ts'
+
 /**
  * Headers that Envoy keeps in one slot: repeated lines are joined with a bare `,` and tested as one value, while every
  * other header is tested line by line (measured on Envoy 1.40).
@@ -7,8 +9,10 @@ const joined: ReadonlySet<string> = new Set([
   'accept-encoding',
   'access-control-request-headers',
   'access-control-request-method',
+  'access-control-request-private-network',
   'authorization',
   'cache-control',
+  'cdn-loop',
   'connection',
   'content-encoding',
   'content-length',
@@ -17,7 +21,10 @@ const joined: ReadonlySet<string> = new Set([
   'grpc-accept-encoding',
   'grpc-timeout',
   'if-match',
+  'if-modified-since',
   'if-none-match',
+  'if-range',
+  'if-unmodified-since',
   'origin',
   'pragma',
   'referer',
@@ -25,6 +32,13 @@ const joined: ReadonlySet<string> = new Set([
   'user-agent',
   'via',
   'x-client-trace-id',
+  'x-envoy-attempt-count',
+  'x-envoy-decorator-operation',
+  'x-envoy-downstream-service-cluster',
+  'x-envoy-downstream-service-node',
+  'x-envoy-external-address',
+  'x-envoy-original-host',
+  'x-envoy-original-path',
   'x-forwarded-client-cert',
   'x-forwarded-for',
   'x-forwarded-host',
@@ -35,6 +49,19 @@ const joined: ReadonlySet<string> = new Set([
 
 export function isJoinedHeader(name: string): boolean {
   return joined.has(name)
+}
+
+/** The lines of such a header as one value; empty lines add nothing. */
+export function joinLines(lines: readonly string[]): string {
+  return lines.filter((line) => line !== '').join(',')
+}
+
+/** Makes one line of each such header that has several: what is judged as one value must be forwarded as one. */
+export function joinRepeatedHeaders(headers: HeaderMap): void {
+  for (let i = 0; i < headers.size; i++) {
+    const name = headers.nameAt(i)
+    if (headers.indexOf(name, i + 1) !== -1 && joined.has(name)) headers.set(name, joinLines(headers.all(name)))
+  }
 }
 
 /** Names of pseudo headers and what stands for them; null for ordinary ones. */

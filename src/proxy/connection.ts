@@ -34,20 +34,43 @@ export function verifyPeer(socket: TLSSocket, identity: WorkloadIdentity): Verif
   }
 }
 
-/** Facts of an accepted socket. `port` is the one that policies see; `raw` is the TCP socket below any TLS. */
+/**
+ * Facts of an accepted socket. `port` is the one that policies see. Null when the peer has reset the connection: its
+ * address is gone then, while a request that came before may still be read, and no rule on addresses could judge it.
+ */
 export function describeConnection(
-  raw: Socket,
+  socket: Socket,
+  port: number,
+  sni: string,
+  mtls: MutualTls | null,
+  ownId: string,
+): InboundConnection | null {
+  const sourceIp = ipOf(socket.remoteAddress)
+  const destinationIp = ipOf(socket.localAddress)
+  if (sourceIp === null || destinationIp === null) return null
+  return describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, mtls, ownId)
+}
+
+/** The same for the log of a connection that is refused before it has an identity; unknown addresses are zero. */
+export function describeRefused(socket: Socket, port: number, sni: string): InboundConnection {
+  const sourceIp = ipOf(socket.remoteAddress) ?? UNSPECIFIED
+  const destinationIp = ipOf(socket.localAddress) ?? UNSPECIFIED
+  return describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, null, '')
+}
+
+function describe(
+  sourceIp: IpAddress,
+  sourcePort: number,
+  destinationIp: IpAddress,
   port: number,
   sni: string,
   mtls: MutualTls | null,
   ownId: string,
 ): InboundConnection {
-  const sourceIp = ipOf(raw.remoteAddress)
-  const destinationIp = ipOf(raw.localAddress)
   const peer = mtls?.peer ?? ''
   return {
     facts: { peer, sourceIp, destinationIp, destinationPort: port, sni },
-    source: { ip: printIp(sourceIp), port: raw.remotePort ?? 0, principal: peer },
+    source: { ip: printIp(sourceIp), port: sourcePort, principal: peer },
     destination: { ip: printIp(destinationIp), port, principal: mtls === null ? '' : ownId },
     mtls,
   }
@@ -55,7 +78,7 @@ export function describeConnection(
 
 const UNSPECIFIED: IpAddress = { v6: false, a: 0, b: 0, c: 0, d: 0 }
 
-/** A socket that closed meanwhile has no address; nothing can be answered on it either. A zone is no part of it. */
-function ipOf(text: string | undefined): IpAddress {
-  return (text === undefined ? null : parseSocketIp(text.replace(/%.*$/, ''))) ?? UNSPECIFIED
+/** Without a zone, which is no part of an address. */
+function ipOf(text: string | undefined): IpAddress | null {
+  return text === undefined ? null : parseSocketIp(text.replace(/%.*$/, ''))
 }

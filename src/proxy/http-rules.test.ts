@@ -125,6 +125,35 @@ test('policies see the target, host and headers that the application gets', asyn
   assert.ok(!fields.has('authorization') && !fields.has('x-forwarded-client-cert') && !fields.has('x-envoy-retry-on'))
 })
 
+test('headers of which Envoy keeps one value are judged and forwarded as one', async (t) => {
+  const app = await startApplication(t, echo)
+  const facts: Facts[] = []
+  const decide = (seen: Facts) => {
+    facts.push(seen)
+    return { kind: 'allow', policy: null } as const
+  }
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide }) })] })).port()
+  const answer = await raw(
+    port,
+    `GET / HTTP/1.1\r\n${HOST}Connection: close\r\nAuthorization: Bearer a\r\nX-User: a\r\nUser-Agent:\r\nX-Forwarded-For: 6.6.6.6\r\n` +
+      'AUTHORIZATION: Bearer b\r\nX-User: b\r\nUser-Agent: bad\r\nX-Forwarded-For:\r\nUser-Agent:\r\n\r\n',
+  )
+  const { rawHeaders } = JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1)) as {
+    rawHeaders: string[]
+  }
+  const lines = (name: string) => rawHeaders.flatMap((text, i) => (rawHeaders[i - 1] === name && i % 2 ? [text] : []))
+  for (const [name, expected] of [
+    ['authorization', ['Bearer a,Bearer b']],
+    ['x-user', ['a', 'b']],
+    ['user-agent', ['bad']],
+    ['x-forwarded-for', ['6.6.6.6']],
+  ] as const) {
+    assert.deepEqual(facts[0]?.headers?.all(name), expected)
+    assert.deepEqual(lines(name), expected)
+  }
+  assert.deepEqual(facts[0]?.remoteIp, { v6: false, a: 0x06060606, b: 0, c: 0, d: 0 })
+})
+
 test('an offer of HTTP/2 is ignored and the request served', async (t) => {
   const port = (await sidecar(t)).port()
   const answer = await raw(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { HeaderMap } from '../match/header-map.ts'
 import type { PathMode } from '../match/request-path.ts'
 import { normalizePath } from '../match/request-path.ts'
+import { joinRepeatedHeaders } from '../policy/header-lines.ts'
 import { removeHopByHop } from './hop-by-hop.ts'
 import { MAX_FIELDS } from './limits.ts'
 import { isAuthority } from './request-line.ts'
@@ -52,6 +53,7 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, '', 'low_version')
   if (raw.rawHeaders.length / 2 > MAX_FIELDS) return TOO_MANY_FIELDS
   const headers = HeaderMap.fromRaw(raw.rawHeaders)
+  joinRepeatedHeaders(headers)
   const encoding = headers.get('transfer-encoding')
   if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') return BAD_ENCODING
   const length = headers.get('content-length')
