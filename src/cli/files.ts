@@ -1,9 +1,10 @@
-import { constants } from 'node:fs'
+import { constants, createReadStream } from 'node:fs'
 import { access, readdir, readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { type Diagnostic, diagnostic } from '../source/diagnostic.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { parseSource } from '../source/parse.ts'
+import { readFailure, readText } from './input.ts'
 import type { Io } from './io.ts'
 
 export interface ReadFiles {
@@ -24,15 +25,19 @@ const MOST_DEPTH = 32
 export async function readFiles(paths: readonly string[], io: Io): Promise<ReadFiles> {
   const documents: SourceDocument[] = []
   const diagnostics: Diagnostic[] = []
-  const files: string[] = []
+  const files = new Set<string>()
   const parse = (name: string, text: string) => {
     const parsed = parseSource(name, text)
-    documents.push(...parsed.documents)
-    diagnostics.push(...parsed.diagnostics)
+    for (const document of parsed.documents) documents.push(document)
+    for (const one of parsed.diagnostics) diagnostics.push(one)
   }
   for (const path of paths) {
     if (path === '-') {
-      parse('-', await io.stdin())
+      try {
+        parse('-', await readText(io.stdin()))
+      } catch (error) {
+        diagnostics.push(diagnostic('SP001', { file: '-' }, readFailure(error)))
+      }
       continue
     }
     const found = await listFiles(path, resolve(io.cwd, path))
@@ -40,22 +45,29 @@ export async function readFiles(paths: readonly string[], io: Io): Promise<ReadF
       diagnostics.push(diagnostic('SP001', { file: path }, found.problem))
       continue
     }
-    for (const { name, absolute } of found.files) {
-      if (files.includes(absolute)) continue
-      files.push(absolute)
+    for (const { name, absolute, stream } of found.files) {
+      if (files.has(absolute)) continue
+      files.add(absolute)
       try {
-        parse(name, new TextDecoder('utf-8', { fatal: true }).decode(await readFile(absolute)))
+        const text = stream ? await readText(createReadStream(absolute)) : decode(await readFile(absolute))
+        parse(name, text)
       } catch (error) {
-        diagnostics.push(diagnostic('SP001', { file: name }, reason(error)))
+        diagnostics.push(diagnostic('SP001', { file: name }, readFailure(error)))
       }
     }
   }
-  return { documents, diagnostics, files }
+  return { documents, diagnostics, files: [...files] }
 }
 
 interface Found {
   readonly name: string
   readonly absolute: string
+  /** No regular file, such as the pipe of `<(command)`: its size is not known before its end. */
+  readonly stream: boolean
+}
+
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
 }
 
 async function listFiles(
@@ -65,13 +77,13 @@ async function listFiles(
   try {
     const info = await stat(absolute)
     await access(absolute, constants.R_OK)
-    if (!info.isDirectory()) return { files: [{ name, absolute }] }
+    if (!info.isDirectory()) return { files: [{ name, absolute, stream: !info.isFile() }] }
     const files: Found[] = []
     await walk(name, absolute, 0, files)
     if (files.length === 0) return { problem: 'the folder holds no .yaml, .yml or .json file' }
     return { files }
   } catch (error) {
-    return { problem: reason(error) }
+    return { problem: readFailure(error) }
   }
 }
 
@@ -80,25 +92,9 @@ async function walk(name: string, absolute: string, depth: number, files: Found[
   const entries = await readdir(absolute, { withFileTypes: true })
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
-    const child = { name: join(name, entry.name), absolute: join(absolute, entry.name) }
+    const child = { name: join(name, entry.name), absolute: join(absolute, entry.name), stream: false }
     if (entry.isDirectory()) await walk(child.name, child.absolute, depth + 1, files)
     else if (/\.(ya?ml|json)$/.test(entry.name)) files.push(child)
     if (files.length > MOST_FILES) throw new Error(`the folder holds more than ${MOST_FILES} files`)
-  }
-}
-
-function reason(error: unknown): string {
-  const code = (error as NodeJS.ErrnoException).code
-  switch (code) {
-    case 'ENOENT':
-      return 'no such file or folder'
-    case 'EACCES':
-      return 'permission denied'
-    case 'EISDIR':
-      return 'is a folder'
-    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
-      return 'the file is not UTF-8 text'
-    default:
-      return error instanceof Error ? error.message : String(error)
   }
 }

@@ -1,4 +1,3 @@
-import { isAbsolute, relative } from 'node:path'
 import { loadMesh } from '../mesh/load.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { validateMesh } from '../mesh/validate.ts'
@@ -66,10 +65,4 @@ export function portOf(text: string | undefined, option: string): number | undef
     throw new UsageError(`${option} needs a port from 1 to 65535, not \`${text}\``)
   }
   return Number(text)
-}
-
-/** A path for people: relative when it is below the current folder. */
-export function shown(path: string, cwd: string): string {
-  const below = relative(cwd, path)
-  return below === '' || below.startsWith('..') || isAbsolute(below) ? path : below
 }

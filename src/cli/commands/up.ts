@@ -47,5 +47,5 @@ export const up: Command = {
       'one sidecar without a file about it: policies see port 8080',
     ],
   ],
-  run: async (args, io) => (await import('../up/run.ts')).runUp(args, io),
+  run: async (args, io, program) => (await import('../up/run.ts')).runUp(args, io, program),
 }

@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { createAdmin } from '../../admin/index.ts'
 import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
-import { type Args, UsageError } from '../command.ts'
-import { InvalidInput } from '../input.ts'
+import { type Args, type Program, UsageError } from '../command.ts'
+import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, load, report } from '../load.ts'
 import { style } from '../style.ts'
@@ -18,7 +17,7 @@ import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
 
 /** `sallyport up`: loads, starts, watches, and ends when it is told to. */
-export async function runUp(args: Args, io: Io): Promise<ExitCode> {
+export async function runUp(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const paths = filesOf(args)
   const placement = readPlacement(args)
   const ports = readPorts(args)
@@ -27,7 +26,7 @@ export async function runUp(args: Args, io: Io): Promise<ExitCode> {
     logger,
     now: io.now,
     certificates: readCertificateOrigin(args, io),
-    jwksCa: await readAll(args.values('jwks-ca'), io),
+    jwksCa: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
     decisions: decisionWriter(args, io),
   }
   const files = paths.filter((path) => path !== '-').map((path) => resolve(io.cwd, path))
@@ -54,7 +53,7 @@ export async function runUp(args: Args, io: Io): Promise<ExitCode> {
     }
     const admin = await createAdmin(
       { ...ports, skipTakenPorts: true },
-      { ready: () => runtime.ready, metrics: runtime.metrics, version: VERSION, config: () => summary(runtime.plan) },
+      { ready: () => runtime.ready, metrics: runtime.metrics, version, config: () => summary(runtime.plan) },
     )
     if (admin.kind === 'adminError')
       throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
@@ -159,21 +158,7 @@ function readPorts(args: Args) {
   return { health: port('health-port', 15021), metrics: port('metrics-port', 15020), admin: port('admin-port', 15000) }
 }
 
-async function readAll(paths: readonly string[], io: Io): Promise<readonly string[]> {
-  return Promise.all(
-    paths.map(async (path) => {
-      try {
-        return await readFile(resolve(io.cwd, path), 'utf8')
-      } catch (error) {
-        throw new InvalidInput(`${path}: ${error instanceof Error ? error.message : String(error)}`)
-      }
-    }),
-  )
-}
-
 function stopped(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   return new Promise((done) => signal.addEventListener('abort', () => done(), { once: true }))
 }
-
-const VERSION = '0.1.0'
