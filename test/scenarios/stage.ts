@@ -40,7 +40,8 @@ export class Stage {
   /** The same, without waiting. */
   starting(...args: string[]): Sallyport {
     const off = ['health-port', 'metrics-port', 'admin-port'].flatMap((name) => [`--${name}`, '0'])
-    return this.sallyport('up', ...args, '--ca-dir', join(this.folder, 'ca'), '-o', 'json', ...off)
+    const ca = args.includes('--ca-dir') ? [] : ['--ca-dir', join(this.folder, 'ca')]
+    return this.sallyport('up', ...args, ...ca, '-o', 'json', ...off)
   }
 
   sallyport(...args: string[]): Sallyport {
