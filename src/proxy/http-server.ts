@@ -55,6 +55,8 @@ export class HttpServer<C extends object> {
     server.timeout = 0
     server.on('request', (request, response) => this.#accept(request, response, false))
     server.on('checkContinue', (request, response) => this.#accept(request, response, true))
+    // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would refuse it out of sight.
+    server.on('checkExpectation', (request, response) => this.#accept(request, response, false))
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
     server.on('connect', (request, socket) => {
       const connection = this.#connections.get(request.socket)
