@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import * as net from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
@@ -61,6 +62,10 @@ test('requests that Envoy refuses are refused with its status', async (t) => {
     ['unknown upgrade', 403, `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: foo\r\n\r\n`],
     ['Connection names Host', 400, `GET / HTTP/1.1\r\n${HOST}Connection: host\r\n\r\n`],
     ['Connection names XFF', 400, `GET / HTTP/1.1\r\n${HOST}Connection: x-forwarded-for\r\n\r\n`],
+    ['Connection names nine', 200, `GET / HTTP/1.1\r\n${HOST}Connection: close, a,b,c,d,e,f,g,,,h\r\n\r\n`],
+    ['Connection names ten', 400, `GET / HTTP/1.1\r\n${HOST}Connection: close, a,b,c,d,e,f,g,h,i\r\n\r\n`],
+    ['a length beyond counting', 400, `POST / HTTP/1.1\r\n${HOST}Content-Length: 9007199254740993\r\n\r\n`],
+    ['an unknown expectation', 200, `GET / HTTP/1.1\r\n${HOST}Connection: close\r\nExpect: foo\r\n\r\n`],
     ['NUL in the path', 400, `GET /a%00b HTTP/1.1\r\n${HOST}\r\n`],
     ['space in the path', 400, `GET /a b HTTP/1.1\r\n${HOST}\r\n`],
     ['a byte over 7F in the path', 400, `GET /\u00e4 HTTP/1.1\r\n${HOST}\r\n`],
@@ -194,6 +199,49 @@ test('an offer of HTTP/2 is ignored and the request served', async (t) => {
   assert.match(answer, /"url":"\/h2c"/)
   assert.match(answer, /"body":"hi"/)
   assert.doesNotMatch(answer, /settings|x-secret/i)
+})
+
+test('a client that never closes its side of a refused connection does not hold it', async (t) => {
+  const app = await startApplication(t, (_request, response) => response.writeHead(418).end())
+  const deny = ({ urlPath }: Facts) =>
+    urlPath === '/denied'
+      ? ({ kind: 'deny', phase: 'deny', policy: 'ns[foo]-policy[p]-rule[0]' } as const)
+      : ({ kind: 'allow', policy: null } as const)
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide: deny }) })] })).port()
+  const upgrade = (path: string, to: string) =>
+    `GET ${path} HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: ${to}\r\n\r\n`
+  const attempts = [
+    ['403', upgrade('/', 'foo')],
+    ['403', upgrade('/denied', 'websocket')],
+    ['418', upgrade('/', 'websocket')],
+    ['404', `CONNECT a:1 HTTP/1.1\r\n${HOST}\r\n`],
+    ['400', 'garbage\r\n\r\n'],
+    ['426', `GET / HTTP/1.0\r\n${HOST}\r\n`],
+  ] as const
+  await Promise.all(
+    attempts.map(async ([code, text]) => {
+      const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+      t.after(() => socket.destroy())
+      let answer = ''
+      socket.on('data', (chunk) => {
+        answer += chunk
+      })
+      socket.write(text)
+      await once(socket, 'end')
+      assert.equal(answer.slice(9, 12), code)
+      // Whether the other side is gone shows in what becomes of further bytes.
+      const more = setInterval(() => socket.write('x'), 100)
+      const late = setTimeout(() => socket.destroy(new Error(`${code} keeps its connection`)), 5_000)
+      let failure: NodeJS.ErrnoException | null = null
+      socket.on('error', (error) => {
+        failure = error
+      })
+      await new Promise((resolve) => socket.once('close', resolve))
+      clearInterval(more)
+      clearTimeout(late)
+      assert.match(String(failure), /EPIPE|ECONNRESET/)
+    }),
+  )
 })
 
 test('pipelined requests are answered in order', async (t) => {

@@ -11,6 +11,7 @@ import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import { forward } from './forward.ts'
 import type { HttpHandlers } from './http-server.ts'
+import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
 import { remoteIpOf } from './remote-ip.ts'
 import { rawReply, writeReply } from './reply.ts'
@@ -96,7 +97,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     }
     const refuse = (bytes: Buffer, status: number) => {
       record.end(status)
-      socket.end(bytes)
+      sendLastBytes(socket, bytes)
     }
     const parsed = readHead(request, headOptions(config, context.connection, true))
     if (parsed.kind === 'refused') {

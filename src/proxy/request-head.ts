@@ -50,21 +50,23 @@ export interface HeadOptions {
 
 /** Reads and cleans a head in Envoy's order, before any policy looks at it. */
 export function readHead(raw: RawHead, options: HeadOptions): RequestHead | RefusedHead {
-  if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, '', 'low_version')
+  if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, 'Upgrade Required', 'low_version')
   if (raw.rawHeaders.length / 2 > MAX_FIELDS) return TOO_MANY_FIELDS
   const headers = HeaderMap.fromRaw(raw.rawHeaders)
   joinRepeatedHeaders(headers)
   const encoding = headers.get('transfer-encoding')
   if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') return BAD_ENCODING
   const length = headers.get('content-length')
+  // What follows could not be counted.
+  if (length !== undefined && Number(length) > Number.MAX_SAFE_INTEGER) return BAD_LENGTH
   const hosts = headers.all('host')
   if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
   const target = readTarget(raw.url ?? '', hosts[0] ?? '')
   if (target.kind === 'refused') return target
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
-  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, '', 'invalid_authority')
-  if (!removeHopByHop(headers)) return refuse(400, '', 'sanitize_connection_header_failed')
+  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'invalid_authority')
+  if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'sanitize_connection_header_failed')
   headers.delete('host')
   const normalized = normalizePath(target.path, options.pathMode)
   if (normalized.kind === 'reject') {
@@ -101,6 +103,7 @@ function refuse(status: number, body: string, details: string): RefusedHead {
 }
 
 const TOO_MANY_FIELDS = refuse(431, 'Request Header Fields Too Large', 'http1.too_many_headers')
+const BAD_LENGTH = refuse(400, 'Bad Request', 'http1.content_length_too_large')
 const INVALID_TARGET = refuse(400, 'Bad Request', 'http1.codec_error')
 const NO_ROUTE = refuse(404, '', 'route_not_found')
 const BAD_ENCODING = refuse(501, 'Not Implemented', 'http1.invalid_transfer_encoding')
@@ -152,6 +155,7 @@ const ENVOY_FIELDS = [
   'x-envoy-upstream-rq-timeout-ms',
   'x-envoy-upstream-rq-per-try-timeout-ms',
   'x-envoy-upstream-rq-per-try-idle-timeout-ms',
+  'x-envoy-upstream-stream-duration-ms',
   'x-envoy-expected-rq-timeout-ms',
   'x-envoy-force-trace',
   'x-envoy-ip-tags',
