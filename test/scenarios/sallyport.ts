@@ -20,16 +20,17 @@ export class Sallyport extends Program {
     return Number(line.slice(line.lastIndexOf(':') + 1))
   }
 
-  /** The next line of the decision log that no call before has taken. */
-  async decision(): Promise<DecisionLogEntry> {
+  /** What the decision log says of a request, by its `x-request-id`. */
+  decision(id: string): Promise<DecisionLogEntry> {
+    const look = () => this.lines.stdout.map((line): DecisionLogEntry => JSON.parse(line)).find((one) => one.id === id)
+    return this.until(look, `the decision on ${id}`)
+  }
+
+  /** The next line of the decision log that no call before has taken: for what is sent one after the other. */
+  async nextDecision(): Promise<DecisionLogEntry> {
     const line = await this.until(() => this.lines.stdout[this.#taken], `decision ${this.#taken + 1}`)
     this.#taken++
     return JSON.parse(line)
-  }
-
-  /** Takes the decisions that have been written. */
-  forget(): void {
-    this.#taken = this.lines.stdout.length
   }
 
   /** Changes files, and waits until the program has said what became of it; the lines that it wrote for it. */
