@@ -32,6 +32,9 @@ test('path templates match whole segments of template characters', () => {
     ['/foo/{*}', '/foo/', false],
     ['/foo/{*}', '/foo/a/b', false],
     ['/foo/{*}', '/foo/a[b', false],
+    ['/foo/{*}', '/foo/*', true],
+    ['/foo/{*}/x', '/foo/a*b/x', true],
+    ['/foo/{**}/x', '/foo/*/*b/x', true],
     ['/allow/admin/{**}', '/allow/admin', false],
     ['/allow/admin/{**}', '/allow/admin/', true],
     ['/allow/admin/{**}', '/allow/admin/a//b', true],
@@ -53,7 +56,7 @@ test('path templates match whole segments of template characters', () => {
 })
 
 test('templates agree with the regular expressions that Envoy builds', () => {
-  const class_ = "[a-zA-Z0-9\\-._~%!$&'()+,;:@=]"
+  const class_ = "[a-zA-Z0-9\\-._~%!$&'()*+,;:@=]"
   const regex = (text: string) =>
     new RegExp(
       `^${text
@@ -66,7 +69,7 @@ test('templates agree with the regular expressions that Envoy builds', () => {
   const part = fc.constantFrom('{*}', '{**}', 'a', 'b.c', 'a+b')
   const text = fc.array(part, { minLength: 1, maxLength: 5 }).map((parts) => `/${parts.join('/')}`)
   const path = fc
-    .array(fc.constantFrom('a', 'b.c', 'a+b', '', '[', 'x'), { maxLength: 7 })
+    .array(fc.constantFrom('a', 'b.c', 'a+b', '', '[', '*', 'x*'), { maxLength: 7 })
     .map((s) => `/${s.join('/')}`)
   fc.assert(
     fc.property(text, path, (t, p) => {

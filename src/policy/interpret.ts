@@ -192,7 +192,7 @@ function stringRegex(match: StringMatch): string {
 }
 
 function templateRegex(template: string): string {
-  const character = "[a-zA-Z0-9\\-._~%!$&'()+,;:@=]"
+  const character = "[a-zA-Z0-9\\-._~%!$&'()*+,;:@=]"
   return template
     .split('/')
     .map((part) => (part === '{*}' ? `${character}+` : part === '{**}' ? `(?:${character}|\\/)*` : quote(part)))

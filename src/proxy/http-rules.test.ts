@@ -27,6 +27,15 @@ test('requests that Envoy refuses are refused with its status', async (t) => {
     ['Host twice', 400, `GET / HTTP/1.1\r\n${HOST}${HOST}\r\n`],
     ['Host with a list', 400, 'GET / HTTP/1.1\r\nHost: a, b\r\n\r\n'],
     ['Host with a slash', 400, 'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n'],
+    ['Host with user information', 400, 'GET / HTTP/1.1\r\nHost: a@b\r\n\r\n'],
+    ['Host with half a bracket', 400, 'GET / HTTP/1.1\r\nHost: [::1\r\n\r\n'],
+    ['a port beyond 65535 in the target', 400, `GET http://a:65536/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['no port in the target', 400, `GET http://a:/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['two hosts in the target', 400, `GET http://a,b/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['an escape in the target\u2019s host', 400, `GET http://a%2fb/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['user information twice', 400, `GET http://a@b@c/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['user information alone', 400, `GET http://a@/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['another scheme', 400, `GET ftp://a/ HTTP/1.1\r\n${HOST}\r\n`],
     ['OPTIONS *', 404, `OPTIONS * HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
     ['CONNECT', 404, `CONNECT a:1 HTTP/1.1\r\n${HOST}\r\n`],
     ['CL and TE', 400, `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
@@ -152,6 +161,27 @@ test('headers of which Envoy keeps one value are judged and forwarded as one', a
     assert.deepEqual(lines(name), expected)
   }
   assert.deepEqual(facts[0]?.remoteIp, { v6: false, a: 0x06060606, b: 0, c: 0, d: 0 })
+})
+
+test('the host of an absolute target is judged without its user information', async (t) => {
+  const app = await startApplication(t, echo)
+  const hosts: string[] = []
+  const decide = ({ host }: Facts) => {
+    hosts.push(host)
+    return { kind: 'allow', policy: null } as const
+  }
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide }) })] })).port()
+  for (const [target, host] of [
+    ['http://a@denied.example/', 'denied.example'],
+    ['http://a:b@denied.example:8000/?x@y', 'denied.example:8000'],
+    ['HTTP://@Denied.example?x', 'Denied.example'],
+    ['http://[::1]:80/', '[::1]:80'],
+    ['http://denied.example/a@b', 'denied.example'],
+  ] as const) {
+    const answer = await raw(port, `GET ${target} HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`)
+    assert.equal(hosts.at(-1), host, target)
+    assert.ok(answer.includes(`"host","${host}"`), target)
+  }
 })
 
 test('an offer of HTTP/2 is ignored and the request served', async (t) => {

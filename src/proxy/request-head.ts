@@ -101,6 +101,8 @@ function refuse(status: number, body: string, details: string): RefusedHead {
 }
 
 const TOO_MANY_FIELDS = refuse(431, 'Request Header Fields Too Large', 'http1.too_many_headers')
+const INVALID_TARGET = refuse(400, 'Bad Request', 'http1.codec_error')
+const NO_ROUTE = refuse(404, '', 'route_not_found')
 const BAD_ENCODING = refuse(501, 'Not Implemented', 'http1.invalid_transfer_encoding')
 
 type Target = { readonly kind: 'target'; readonly path: string; readonly host: string } | RefusedHead
@@ -109,12 +111,18 @@ type Target = { readonly kind: 'target'; readonly path: string; readonly host: s
 function readTarget(url: string, host: string): Target {
   if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host }
   const match = ABSOLUTE.exec(url)
-  if (match === null) return refuse(url === '*' ? 404 : 400, '', url === '*' ? 'route_not_found' : 'invalid_path')
-  const rest = match[2] as string
-  return { kind: 'target', path: rest.startsWith('/') ? rest : `/${rest}`, host: match[1] as string }
+  if (match === null) return url === '*' ? NO_ROUTE : INVALID_TARGET
+  const [, name = '', port = '', rest = ''] = match
+  if (port !== '' && Number(port) > 65535) return INVALID_TARGET
+  return {
+    kind: 'target',
+    path: rest.startsWith('/') ? rest : `/${rest}`,
+    host: port === '' ? name : `${name}:${port}`,
+  }
 }
 
-const ABSOLUTE = /^https?:\/\/([^/?#]+)(.*)$/i
+/** As Envoy reads it: user information is dropped, and the host is a name, an address or nothing that can be served. */
+const ABSOLUTE = /^https?:\/\/(?:[^/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:[/?#].*)?)$/i
 
 function forwardedScheme(headers: HeaderMap, secure: boolean): string {
   const forwarded = headers.get('x-forwarded-proto')
