@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type Answer, ask, converse } from './exchange.ts'
@@ -135,7 +134,7 @@ async function configure(...files: string[]): Promise<void> {
   if (present.join() === files.join()) return
   const { kind, lines } = await backend.reload(() => {
     for (const file of present) stage.remove(`policies/${file}`)
-    for (const file of files) copyFileSync(examplePath(join('frontend-backend', file)), stage.path('policies', file))
+    for (const file of files) stage.copy(`frontend-backend/${file}`, `policies/${file}`)
   })
   assert.equal(kind, 'applied', lines.join('\n'))
   present = files

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { DecisionLogEntry } from '#src/proxy/decision-log.ts'
 import { Program, root } from './program.ts'
 
@@ -7,6 +8,7 @@ const cli = join(root, 'dist/cli/main.js')
 /** `sallyport COMMAND ...` as its own process. */
 export class Sallyport extends Program {
   #taken = 0
+  #reloaded = Number.NEGATIVE_INFINITY
 
   constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
     super(`sallyport ${args[0]}`, [cli, ...args], env)
@@ -35,9 +37,13 @@ export class Sallyport extends Program {
 
   /** Changes files, and waits until the program has said what became of it; the lines that it wrote for it. */
   async reload(change: () => void): Promise<{ readonly kind: 'applied' | 'kept'; readonly lines: string[] }> {
+    // After a change it looks once more, and what it finds half-way through the next one it tells of twice. Nothing
+    // says when that look is over.
+    await delay(Math.max(0, this.#reloaded + 150 - performance.now()))
     const from = this.lines.stderr.length
     change()
     const verdict = await this.line('stderr', /^(applied|kept):/, from)
+    this.#reloaded = performance.now()
     const kind = verdict.startsWith('applied') ? 'applied' : 'kept'
     return { kind, lines: this.lines.stderr.slice(from) }
   }
