@@ -92,6 +92,11 @@ export function findOutboundService(mesh: Mesh, namespace: string, host: string,
   return null
 }
 
+/** Every host of the mesh, in the order of the files. */
+export function registryHosts(mesh: Mesh): Iterable<string> {
+  return registryOf(mesh).keys()
+}
+
 function longForms(host: string, namespace: string): string[] {
   const labels = host.split('.')
   const forms = [host]

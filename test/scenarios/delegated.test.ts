@@ -91,9 +91,8 @@ describe('a decision delegated over gRPC', () => {
   /** One request, with what the log says of it. */
   async function send(path: string, asking: Asking) {
     asked.length = 0
-    sidecar.forget()
     const answer = await ask(port, path, asking)
-    return { answer, decision: await sidecar.decision(), asked: [...asked] }
+    return { answer, decision: await sidecar.decision(answer.id), asked: [...asked] }
   }
 
   const good = (headers: Record<string, string> = {}) => bearer(issuer.token(claims()), headers)
@@ -286,7 +285,7 @@ describe('a decision delegated over HTTP', () => {
       'x-envoy-internal': 'true',
       'x-envoy-expected-rq-timeout-ms': '500',
     })
-    const decision = await sidecar.decision()
+    const decision = await sidecar.decision(answer.id)
     assert.deepEqual([decision.decision, decision.provider], ['allow', 'delegated-http'])
   })
 
@@ -295,23 +294,23 @@ describe('a decision delegated over HTTP', () => {
       response.writeHead(403, { 'content-type': 'application/json', 'x-denied-by': 'us', 'x-not-listed': '1' })
       response.end('{"error":"no"}')
     }
-    sidecar.forget()
-    const { status, headers, body } = await ask(port, '/api/v1/users', bearer(null))
+    const answer = await ask(port, '/api/v1/users', bearer(null))
+    const { status, headers, body } = answer
     assert.deepEqual([status, body], [403, '{"error":"no"}'])
     assert.deepEqual(
       [headers['content-type'], headers['x-denied-by'], headers['x-not-listed']],
       ['application/json', 'us', undefined],
     )
-    const { phase, details, provider } = await sidecar.decision()
+    const { phase, details, provider } = await sidecar.decision(answer.id)
     assert.deepEqual([phase, details, provider], ['custom', 'ext_authz_denied', 'delegated-http'])
   })
 
   test('a failure of the service is no answer: 403', async () => {
     answerHttp = (_, response) => response.writeHead(503).end('down')
-    sidecar.forget()
-    const { status, body } = await ask(port, '/api/v1/users', bearer(null))
+    const answer = await ask(port, '/api/v1/users', bearer(null))
+    const { status, body } = answer
     assert.deepEqual([status, body], [403, ''])
-    assert.equal((await sidecar.decision()).details, 'ext_authz_error')
+    assert.equal((await sidecar.decision(answer.id)).details, 'ext_authz_error')
   })
 })
 

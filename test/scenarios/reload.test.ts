@@ -159,14 +159,16 @@ test('a bad change is reported at its place, and the last good configuration sta
   assert.deepEqual(await answer(), allowed, 'a file that is gone')
 })
 
-test('a file that is replaced by renaming another is seen', async () => {
-  await applied(() => stage.write('files/policies/web.yaml', policy('ALLOW')))
-  for (const [action, expected] of [
-    ['DENY', denied],
-    ['ALLOW', allowed],
-  ] as const) {
-    await applied(() => renameSync(stage.write('next.yaml', policy(action)), stage.path('files/policies/web.yaml')))
-    assert.deepEqual(await answer(), expected)
+test('a file that is replaced by renaming another is seen, and one that is written in place', async () => {
+  const path = stage.path('files/policies/web.yaml')
+  for (const change of [
+    (text: string) => renameSync(stage.write('next.yaml', text), path),
+    (text: string) => writeFileSync(path, text),
+  ]) {
+    await applied(() => change(policy('DENY')))
+    assert.deepEqual(await answer(), denied)
+    await applied(() => change(policy('ALLOW')))
+    assert.deepEqual(await answer(), allowed)
   }
 })
 
