@@ -10,53 +10,72 @@ import type { Io } from './io.ts'
 export interface ReadFiles {
   readonly documents: readonly SourceDocument[]
   readonly diagnostics: readonly Diagnostic[]
-  /** The files that were read, for watching. */
-  readonly files: readonly string[]
 }
 
 /** A mesh of more files than this is a mistaken folder. */
 const MOST_FILES = 100_000
 const MOST_DEPTH = 32
 
-/**
- * Reads every path: a file, a folder (all .yaml, .yml and .json below it, hidden ones and node_modules left out), or
- * `-`. What cannot be read is a diagnostic; the rest is read all the same. File names stay as the user wrote them.
- */
-export async function readFiles(paths: readonly string[], io: Io): Promise<ReadFiles> {
-  const documents: SourceDocument[] = []
-  const diagnostics: Diagnostic[] = []
-  const files = new Set<string>()
-  const parse = (name: string, text: string) => {
-    const parsed = parseSource(name, text)
-    for (const document of parsed.documents) documents.push(document)
-    for (const one of parsed.diagnostics) diagnostics.push(one)
+/** The files, folders and standard input that a command was given, which may be read again when they change. */
+export class InputFiles {
+  /** As the user wrote them. */
+  readonly paths: readonly string[]
+  readonly #io: Io
+  #stdin: string | null = null
+
+  constructor(paths: readonly string[], io: Io) {
+    this.paths = paths
+    this.#io = io
   }
-  for (const path of paths) {
-    if (path === '-') {
+
+  /** What can change: absolute, without standard input. */
+  get watched(): readonly string[] {
+    return this.paths.filter((path) => path !== '-').map((path) => resolve(this.#io.cwd, path))
+  }
+
+  /**
+   * Reads every path: a file, a folder (all .yaml, .yml and .json below it, hidden ones and node_modules left out), or
+   * `-`. What cannot be read is a diagnostic; the rest is read all the same. File names stay as the user wrote them.
+   */
+  async read(): Promise<ReadFiles> {
+    const documents: SourceDocument[] = []
+    const diagnostics: Diagnostic[] = []
+    const seen = new Set<string>()
+    const parse = async (file: string, read: () => Promise<string>) => {
       try {
-        parse('-', await readText(io.stdin()))
+        const parsed = parseSource(file, await read())
+        for (const document of parsed.documents) documents.push(document)
+        for (const one of parsed.diagnostics) diagnostics.push(one)
       } catch (error) {
-        diagnostics.push(diagnostic('SP001', { file: '-' }, readFailure(error)))
-      }
-      continue
-    }
-    const found = await listFiles(path, resolve(io.cwd, path))
-    if ('problem' in found) {
-      diagnostics.push(diagnostic('SP001', { file: path }, found.problem))
-      continue
-    }
-    for (const { name, absolute, stream } of found.files) {
-      if (files.has(absolute)) continue
-      files.add(absolute)
-      try {
-        const text = stream ? await readText(createReadStream(absolute)) : decode(await readFile(absolute))
-        parse(name, text)
-      } catch (error) {
-        diagnostics.push(diagnostic('SP001', { file: name }, readFailure(error)))
+        diagnostics.push(diagnostic('SP001', { file }, readFailure(error)))
       }
     }
+    for (const path of this.paths) {
+      if (path === '-') {
+        await parse(path, () => this.#readStdin())
+        continue
+      }
+      const found = await listFiles(path, resolve(this.#io.cwd, path))
+      if ('problem' in found) {
+        diagnostics.push(diagnostic('SP001', { file: path }, found.problem))
+        continue
+      }
+      for (const { name, absolute, stream } of found.files) {
+        if (seen.has(absolute)) continue
+        seen.add(absolute)
+        await parse(name, async () =>
+          stream ? readText(createReadStream(absolute)) : decode(await readFile(absolute)),
+        )
+      }
+    }
+    return { documents, diagnostics }
   }
-  return { documents, diagnostics, files: [...files] }
+
+  /** It can be read once, and what it held stays in effect when other files change. */
+  async #readStdin(): Promise<string> {
+    this.#stdin ??= await readText(this.#io.stdin())
+    return this.#stdin
+  }
 }
 
 interface Found {

@@ -6,29 +6,28 @@ import type { Diagnostic } from '../source/diagnostic.ts'
 import { suggest } from '../source/suggest.ts'
 import { type Args, UsageError } from './command.ts'
 import { isUnreadable, printDiagnostic, sortDiagnostics } from './diagnostics.ts'
-import { readFiles } from './files.ts'
+import { InputFiles } from './files.ts'
 import type { Io } from './io.ts'
 import { style } from './style.ts'
 
 export interface Loaded {
   readonly mesh: Mesh
   readonly diagnostics: readonly Diagnostic[]
-  readonly files: readonly string[]
 }
 
 /** Reads and decodes files, and validates what was decoded. Nothing is printed. */
-export async function load(paths: readonly string[], namespace: string | undefined, io: Io): Promise<Loaded> {
-  const { documents, diagnostics, files } = await readFiles(paths, io)
+export async function load(files: InputFiles, namespace: string | undefined): Promise<Loaded> {
+  const { documents, diagnostics } = await files.read()
   const loaded = loadMesh(documents, namespace === undefined ? {} : { defaultNamespace: namespace })
   const found = [...diagnostics, ...loaded.diagnostics, ...validateMesh(loaded.mesh)]
-  return { mesh: loaded.mesh, diagnostics: sortDiagnostics(found), files }
+  return { mesh: loaded.mesh, diagnostics: sortDiagnostics(found) }
 }
 
 /** What a command is given with -f; none at all is a usage error that says what to write. */
-export function filesOf(args: Args): readonly string[] {
+export function filesOf(args: Args, io: Io): InputFiles {
   const paths = args.values('file')
   if (paths.length === 0) throw new UsageError('no files: say which with -f PATH', 'for example: -f policies/')
-  return paths
+  return new InputFiles(paths, io)
 }
 
 /**

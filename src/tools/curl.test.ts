@@ -123,7 +123,7 @@ function comparable(request: CurlRequest): object {
     .map(([name, value]): [string, string] => [name.toLowerCase(), plain(value).replace(/^curl\/.*/, 'curl/8')])
     .filter(([name]) => !ignored.includes(name))
   // Escapes are upper-case in newer versions.
-  const escapes = (text: string) => text.replace(/%[0-9a-f]{2}/gi, (escaped) => escaped.toUpperCase())
+  const escapes = (text: string) => text.replace(/%[0-9a-f]{2}/gi, (code) => code.toUpperCase())
   const body = escapes(plain(request.body ?? ''))
   return { ...request, path: escapes(request.path), headers: lines.sort(), body }
 }

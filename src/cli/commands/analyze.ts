@@ -1,6 +1,7 @@
 import { analyze as analyzeMesh } from '../../tools/analyze/analyze.ts'
 import { type Args, type Command, FILE, NAMESPACE, type Program, UsageError } from '../command.ts'
 import { isUnparsable, sortDiagnostics } from '../diagnostics.ts'
+import { InputFiles } from '../files.ts'
 import { github } from '../findings/github.ts'
 import { sarif } from '../findings/sarif.ts'
 import { text } from '../findings/text.ts'
@@ -36,7 +37,7 @@ export const analyze: Command = {
 async function run(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const paths = [...args.positionals, ...args.values('file')]
   if (paths.length === 0) throw new UsageError('no files: sallyport analyze PATH...', 'for example: analyze policies/')
-  const loaded = await load(paths, args.value('namespace'), io)
+  const loaded = await load(new InputFiles(paths, io), args.value('namespace'))
   const all = sortDiagnostics([...loaded.diagnostics, ...analyzeMesh(loaded.mesh)])
   const findings = all.filter((one) => one.severity !== 'info' || args.flag('verbose'))
   switch (args.value('output')) {

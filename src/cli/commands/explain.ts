@@ -78,13 +78,13 @@ export const explain: Command = {
 }
 
 async function run(args: Args, io: Io): Promise<ExitCode> {
-  const paths = filesOf(args)
+  const files = filesOf(args, io)
   const source = sourceOf(args)
   const now = readClock(args, io)
   const keys = await readKeys(args, io)
   // A request that cannot be read is said before the files are loaded, which may take its time.
   const request = source === 'requests' ? null : await readSingleRequest(args, io)
-  const loaded = await load(paths, args.value('namespace'), io)
+  const loaded = await load(files, args.value('namespace'))
   if (report(loaded.diagnostics, args, io)) return EXIT.invalid
   const { mesh } = loaded
   const workload = findWorkload(mesh, args.value('workload'), args.value('namespace'))
