@@ -13,16 +13,22 @@ export interface WatchOptions {
   readonly paths: () => readonly string[]
   /** What `look` saw before the files were read, so that no change since then is missed. */
   readonly since: Sight
-  /** One call stands for many events; the next comes only after the promise of the last has settled. */
-  readonly changed: () => Promise<void>
+  /**
+   * One call stands for many events; the next comes only after the promise of the last, which never rejects. `same` says
+   * whether the files are still as they were seen before the call: when not, they may have been read half written, and
+   * another call follows.
+   */
+  readonly changed: (same: () => Promise<boolean>) => Promise<void>
   /** Milliseconds between two looks, for what no event tells: network file systems, containers; default 2000. */
   readonly poll?: number
 }
 
 /** More folders than this are only looked at now and then. */
 const MOST_FOLDERS = 1000
-/** An editor writes a file in several steps. */
+/** An editor writes a file in several steps: what is seen twice, so far apart, is taken as done. */
 const QUIET = 50
+/** Files that never rest are read all the same after so many looks. */
+const MOST_LOOKS = 20
 const POLL = 2000
 
 /** Calls `changed` soon after something changes in any of the paths. */
@@ -40,10 +46,14 @@ class PathWatch {
   #running = false
   #again = false
   #closed = false
+  /** What the last look saw, and how many have seen something new in a row. */
+  #last: Sight
+  #looks = 0
 
   constructor(options: WatchOptions) {
     this.#options = options
     this.#seen = options.since
+    this.#last = options.since
     this.#poll = setInterval(() => this.#schedule(), options.poll ?? POLL)
     this.#poll.unref()
   }
@@ -81,9 +91,18 @@ class PathWatch {
       if (this.#closed) return
       // Folders first: what changes in a new one from here on is an event.
       this.#rewatch(sight.folders)
-      const differs = paths.some((path) => sight.files.get(path) !== this.#seen.files.get(path))
-      this.#seen = sight
-      if (differs) await this.#options.changed()
+      const differs = (other: Sight) => paths.some((path) => sight.files.get(path) !== other.files.get(path))
+      const resting = !differs(this.#last) || this.#looks >= MOST_LOOKS
+      this.#last = sight
+      if (!differs(this.#seen)) this.#looks = 0
+      else if (!resting) {
+        this.#looks++
+        this.#again = true
+      } else {
+        this.#looks = 0
+        this.#seen = sight
+        await this.#options.changed(() => this.#same(paths, sight))
+      }
     } finally {
       this.#running = false
     }
@@ -91,6 +110,13 @@ class PathWatch {
       this.#again = false
       this.#schedule()
     }
+  }
+
+  async #same(paths: readonly string[], sight: Sight): Promise<boolean> {
+    const now = await look(paths)
+    const same = paths.every((path) => now.files.get(path) === sight.files.get(path))
+    if (!same) this.#again = true
+    return same
   }
 
   #rewatch(wanted: ReadonlySet<string>): void {

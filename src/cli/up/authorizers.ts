@@ -1,76 +1,122 @@
-import { type ServedAuthorizer, serveAuthorizer } from '../../extauthz/engines/serve.ts'
+import { type LoadedEngine, type ServedAuthorizer, serveAuthorizer } from '../../extauthz/engines/serve.ts'
 import type { Authorizer } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
 import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
 
+/** What is to become of the authorizers, already listening: one of the two ends it. */
+export type AuthorizerChange =
+  | { readonly kind: 'failed'; readonly problems: readonly Diagnostic[] }
+  | {
+      readonly kind: 'prepared'
+      /** Ends those that are gone, and takes the engines of the others that were loaded anew. */
+      commit(): Promise<void>
+      /** Back to what was there before. */
+      undo(): Promise<void>
+    }
+
 /** What runs of one resource. */
-interface Served {
+interface Entry {
   readonly resource: Authorizer
   readonly served: ServedAuthorizer
 }
 
-/** The embedded authorizers of one process. */
+/**
+ * The embedded authorizers of one process. A changed one is started before the old one goes, unless they have an
+ * address in common.
+ */
 export class Authorizers {
   readonly #logger: Logger
-  readonly #served = new Map<string, Served>()
+  #served: ReadonlyMap<string, Entry> = new Map()
 
   constructor(logger: Logger) {
     this.#logger = logger
   }
 
-  /** Starts what is new, stops what is gone, reloads engines. What cannot be done is told; what ran goes on. */
-  async apply(resources: readonly Authorizer[]): Promise<readonly Diagnostic[]> {
-    const names = new Set(resources.map(nameOf))
-    for (const [name, { served }] of this.#served) {
-      if (names.has(name)) continue
-      this.#served.delete(name)
-      await served.close()
-      this.#logger.info('authorizer stopped', { authorizer: name })
-    }
+  /** Starts what is new or changed. When any of it cannot be started, what runs goes on as it was. */
+  async prepare(resources: readonly Authorizer[]): Promise<AuthorizerChange> {
+    const next = new Map<string, Entry>()
+    const engines: LoadedEngine[] = []
+    const started: Entry[] = []
+    const ended = new Map<string, Entry>()
     const problems: Diagnostic[] = []
+    const kept = new Set(resources.map((resource) => this.#same(resource)))
     for (const resource of resources) {
-      const problem = await this.#apply(resource)
-      if (problem !== null) problems.push(problem)
+      const same = this.#same(resource)
+      if (same !== null) {
+        const engine = await same.served.load()
+        if (engine.kind === 'failed') problems.push(describe(resource, 'engine', engine.message))
+        else engines.push(engine)
+        next.set(nameOf(resource), { ...same, resource })
+        continue
+      }
+      const entry = await this.#start(resource, () => this.#makeRoom(resource, kept, ended))
+      if ('code' in entry) problems.push(entry)
+      else {
+        started.push(entry)
+        next.set(nameOf(resource), entry)
+      }
     }
-    return problems
+    const undo = () => this.#undo(started, ended)
+    if (problems.length > 0) {
+      await undo()
+      return { kind: 'failed', problems }
+    }
+    const commit = async () => {
+      const before = this.#served
+      this.#served = next
+      for (const engine of engines) engine.use()
+      for (const [name, entry] of before) {
+        if (next.get(name)?.served !== entry.served && !ended.has(name)) await entry.served.close()
+        if (!next.has(name)) this.#logger.info('authorizer stopped', { authorizer: name })
+      }
+    }
+    return { kind: 'prepared', commit, undo }
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#served.values()].map(({ served }) => served.close()))
-    this.#served.clear()
+    this.#served = new Map()
   }
 
-  async #apply(resource: Authorizer): Promise<Diagnostic | null> {
+  /** Ends those that have an address of `resource` and do not stay as they are. */
+  async #makeRoom(resource: Authorizer, kept: ReadonlySet<Entry | null>, ended: Map<string, Entry>): Promise<void> {
+    for (const [name, entry] of this.#served) {
+      if (kept.has(entry) || ended.has(name) || !shareAddress(entry.resource, resource)) continue
+      ended.set(name, entry)
+      await entry.served.close()
+    }
+  }
+
+  async #undo(started: readonly Entry[], ended: ReadonlyMap<string, Entry>): Promise<void> {
+    await Promise.all(started.map(({ served }) => served.close()))
+    const restored = new Map(this.#served)
+    for (const [name, { resource }] of ended) {
+      const entry = await this.#start(resource)
+      if ('code' in entry) {
+        restored.delete(name)
+        this.#logger.error('authorizer cannot be started again', { authorizer: name, reason: entry.message })
+      } else restored.set(name, entry)
+    }
+    this.#served = restored
+  }
+
+  /** The one that runs already as the resource says; null when there is none. */
+  #same(resource: Authorizer): Entry | null {
     const known = this.#served.get(nameOf(resource))
-    if (known !== undefined && contentOf(known.resource) === contentOf(resource)) {
-      const reloaded = await known.served.reload()
-      return reloaded.kind === 'kept' ? describe(resource, 'engine', reloaded.message) : null
-    }
-    // Its addresses may be the same as before, so the old one makes room first.
-    await known?.served.close()
-    const failure = await this.#serve(resource)
-    if (failure !== null && known !== undefined && (await this.#serve(known.resource)) !== null) {
-      this.#served.delete(nameOf(resource))
-      this.#logger.error('authorizer stopped: neither its new nor its old configuration can be served', {
-        authorizer: nameOf(resource),
-      })
-    }
-    return failure
+    return known !== undefined && contentOf(known.resource) === contentOf(resource) ? known : null
   }
 
-  async #serve(resource: Authorizer): Promise<Diagnostic | null> {
-    const serving = await serveAuthorizer(resource, this.#logger)
+  async #start(resource: Authorizer, makeRoom?: () => Promise<void>): Promise<Entry | Diagnostic> {
+    const serving = await serveAuthorizer(resource, this.#logger, makeRoom)
     if (serving.kind === 'failed') return describe(resource, serving.what, serving.message)
-    const { served } = serving
-    this.#served.set(nameOf(resource), { resource, served })
-    const { grpc, http } = served.listening
+    const { grpc, http } = serving.served.listening
     const address = (at: typeof grpc) => (at === null ? undefined : `${at.host}:${at.port}`)
     this.#logger.info('authorizer listening', {
       authorizer: nameOf(resource),
       grpc: address(grpc),
       http: address(http),
     })
-    return null
+    return { resource, served: serving.served }
   }
 }
 
@@ -89,13 +135,18 @@ function describe(resource: Authorizer, what: 'engine' | 'listen', message: stri
   })
 }
 
-/** Compilers write an excerpt of the source below their message. */
+/** Compilers write an excerpt of the source below their message, and the loader names whoever imported: us. */
 function oneLine(message: string): string {
-  return message.split('\n').slice(0, 3).join(' ').trim()
+  const text = message.split('\n').slice(0, 3).join(' ').trim()
+  return text.replace(/ imported from .*[\\/]engines[\\/]module\.js$/, '')
 }
 
 function contentOf({ grpc, http, timeout, engine }: Authorizer): string {
   return JSON.stringify({ grpc, http, timeout, engine })
+}
+
+function shareAddress(a: Authorizer, b: Authorizer): boolean {
+  return [a.grpc, a.http].some((address) => address !== null && (address === b.grpc || address === b.http))
 }
 
 function nameOf({ meta }: Authorizer): string {

@@ -24,12 +24,19 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
   const level = args.flag('verbose') ? 'debug' : 'info'
   const authorizers = new Authorizers(createLogger({ level, write: io.stderr, now: io.now, format: 'text' }))
   try {
-    if (report(await authorizers.apply(resources), args, io, isError)) return EXIT.invalid
+    const apply = async (wanted: typeof resources): Promise<boolean> => {
+      const change = await authorizers.prepare(wanted)
+      if (change.kind === 'failed') return !report(change.problems, args, io, isError)
+      await change.commit()
+      return true
+    }
+    if (!(await apply(resources))) return EXIT.invalid
     let current = resources
-    const reload = async () => {
+    const reload = async (same: () => Promise<boolean>) => {
       const next = await read()
-      if (next !== null) current = next
-      const kept = next === null || report(await authorizers.apply(next), args, io, isError)
+      if (!(await same())) return
+      const kept = next === null || !(await apply(next))
+      if (!kept) current = next
       io.stderr(
         kept
           ? `${paint.yellow('kept')}: the last good configuration stays in effect\n`

@@ -60,7 +60,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     const watcher = watchPaths({
       paths: () => [...files.watched, ...runtime.plan.mesh.authorizers.map(({ engine }) => engine.path)],
       since,
-      changed: () => reload(files, placement, args, io, runtime),
+      changed: (same) => reload(files, placement, args, io, runtime, same),
     })
     await watcher.watching
     announce(runtime, args, io)
@@ -81,10 +81,18 @@ async function readPlan(files: InputFiles, placement: Placement, args: Args, io:
   return { mesh, local: selectWorkloads(mesh, placement) }
 }
 
-async function reload(files: InputFiles, placement: Placement, args: Args, io: Io, runtime: Runtime) {
+async function reload(
+  files: InputFiles,
+  placement: Placement,
+  args: Args,
+  io: Io,
+  runtime: Runtime,
+  same: () => Promise<boolean>,
+) {
   const paint = style(io.color.stderr && !args.flag('no-color'))
   try {
     const plan = await readPlan(files, placement, args, io)
+    if (!(await same())) return
     const problems = plan === null ? null : await runtime.apply(plan)
     if (plan !== null && problems !== null && problems.length === 0) {
       io.stderr(`${paint.green('applied')}: the changed files are in effect\n`)

@@ -105,16 +105,20 @@ export class Runtime {
     if (config === null) {
       return [{ kind: 'certificate', message: this.#identities.problem ?? 'there is none' }]
     }
-    const authorizers = await this.#authorizers.apply(plan.mesh.authorizers)
-    if (authorizers.length > 0) return authorizers.map((diagnostic) => ({ kind: 'authorizer', diagnostic }))
+    const authorizers = await this.#authorizers.prepare(plan.mesh.authorizers)
+    if (authorizers.kind === 'failed') {
+      return authorizers.problems.map((diagnostic) => ({ kind: 'authorizer', diagnostic }))
+    }
     // Endpoints and keys are looked up in the plan, so they are there before the first request that needs them.
     const before = this.#plan
     this.#use(plan)
     const result = await this.#start(config)
     if (result.kind === 'failed') {
       this.#use(before)
+      await authorizers.undo()
       return result.errors.map(({ id, message }) => ({ kind: 'listener', id, message }))
     }
+    await authorizers.commit()
     this.#clients.retain(plan.mesh.config.providers)
     return []
   }
