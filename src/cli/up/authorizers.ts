@@ -89,9 +89,10 @@ function describe(resource: Authorizer, what: 'engine' | 'listen', message: stri
   })
 }
 
-/** Compilers write an excerpt of the source below their message. */
+/** Compilers write an excerpt of the source below their message, and the loader names whoever imported: us. */
 function oneLine(message: string): string {
-  return message.split('\n').slice(0, 3).join(' ').trim()
+  const text = message.split('\n').slice(0, 3).join(' ').trim()
+  return text.replace(/ imported from .*[\\/]engines[\\/]module\.js$/, '')
 }
 
 function contentOf({ grpc, http, timeout, engine }: Authorizer): string {
