@@ -28,6 +28,11 @@ export class InputFiles {
     this.#io = io
   }
 
+  /** Where relative names lead from. */
+  get cwd(): string {
+    return this.#io.cwd
+  }
+
   /** What can change: absolute, without standard input. */
   get watched(): readonly string[] {
     return this.paths.filter((path) => path !== '-').map((path) => resolve(this.#io.cwd, path))

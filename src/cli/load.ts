@@ -1,3 +1,5 @@
+import { resolve } from 'node:path'
+import type { Authorizer } from '../mesh/authorizer.ts'
 import { loadMesh } from '../mesh/load.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { validateMesh } from '../mesh/validate.ts'
@@ -19,8 +21,15 @@ export interface Loaded {
 export async function load(files: InputFiles, namespace: string | undefined): Promise<Loaded> {
   const { documents, diagnostics } = await files.read()
   const loaded = loadMesh(documents, namespace === undefined ? {} : { defaultNamespace: namespace })
-  const found = [...diagnostics, ...loaded.diagnostics, ...validateMesh(loaded.mesh)]
-  return { mesh: loaded.mesh, diagnostics: sortDiagnostics(found) }
+  const mesh = { ...loaded.mesh, authorizers: loaded.mesh.authorizers.map((one) => locate(one, files.cwd)) }
+  const found = [...diagnostics, ...loaded.diagnostics, ...validateMesh(mesh)]
+  return { mesh, diagnostics: sortDiagnostics(found) }
+}
+
+/** File names are as the user wrote them; a module is loaded by its whole path. */
+function locate(authorizer: Authorizer, cwd: string): Authorizer {
+  const { engine } = authorizer
+  return { ...authorizer, engine: { ...engine, path: resolve(cwd, engine.path) } }
 }
 
 /** What a command is given with -f; none at all is a usage error that says what to write. */

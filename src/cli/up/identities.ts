@@ -1,5 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { openCaFolder } from '../../authn/ca-files.ts'
 import type { CertificateAuthority } from '../../authn/certificate-authority.ts'
 import { openCredentialFiles } from '../../authn/credential-files.ts'
@@ -22,13 +22,14 @@ export type CertificateOrigin =
 export function readCertificateOrigin(args: Args, io: Io): CertificateOrigin {
   const [certificate, key, ca] = [args.value('cert'), args.value('key'), args.value('ca')]
   if (certificate === undefined && key === undefined && ca === undefined) {
-    return { kind: 'development', folder: args.value('ca-dir') ?? defaultFolder(io) }
+    return { kind: 'development', folder: resolve(io.cwd, args.value('ca-dir') ?? defaultFolder(io)) }
   }
   if (certificate === undefined || key === undefined || ca === undefined) {
     throw new UsageError('--cert, --key and --ca go together')
   }
   if (args.flag('ca-dir')) throw new UsageError('--ca-dir is for the development CA: leave it out with --cert')
-  return { kind: 'files', certificate, key, ca }
+  const path = (file: string) => resolve(io.cwd, file)
+  return { kind: 'files', certificate: path(certificate), key: path(key), ca: path(ca) }
 }
 
 /** One development root for all proxies of a user, so that they know each other. */

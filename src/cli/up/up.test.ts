@@ -107,7 +107,7 @@ test('a port in use is named at the place that asks for it', async (t) => {
       'm',
     ),
   )
-  edit(cwd, 'sidecars.yaml', (text) => text.replace(String(port), '18011').replace('18000', String(port)))
+  edit(cwd, 'sidecars.yaml', (text) => text.replaceAll(String(port), '18011').replaceAll('18000', String(port)))
   const moved = [...frontend, '--listen', '18011=127.0.0.1:0']
   await refused(up(moved), 3, new RegExp(`^sidecars\\.yaml:16:7: error: 127\\.0\\.0\\.1:${port} is in use`, 'm'))
   const listen = ['--workload', 'default/backend', '--listen', `18081=127.0.0.1:${port}`]
@@ -205,7 +205,7 @@ test('a changed file takes effect, a bad one does not, and standard input stays'
   await up.hears(/^applied: /m)
   assert.deepEqual([await status('/'), await status('/stdin'), await status('/file')], [200, 403, 403])
   writeFileSync(join(cwd, 'policy.yaml'), policy('file', 'DENI', '/file'))
-  assert.match(await up.hears(/^kept: /m), /^policy\.yaml:5:3: error: .*DENI/m)
+  assert.match(await up.hears(/^kept: /m), /^policy\.yaml:5:11: error: .*DENI/m)
   assert.deepEqual([await status('/'), await status('/stdin'), await status('/file')], [200, 403, 403])
 })
 
@@ -231,7 +231,8 @@ test('an authorizer whose changed file is bad goes on as it was', async (t) => {
   assert.equal((await fetch(`http://${at}/x`)).status, before)
   // An address that cannot be had: the old one is served again, at its old place where that is fixed.
   const taken = await takenPort(t)
+  writeFileSync(join(cwd, 'authorizer.ts'), 'export default { check: () => ({ allow: true }) }')
   edit(cwd, 'authorizer.yaml', (text) => text.replace('127.0.0.1:0', `127.0.0.1:${taken}`))
-  assert.match(await running.hears(/cannot listen here/), /^authorizer\.yaml:7:19: error: cannot listen here/m)
+  assert.match(await running.hears(/cannot listen here/m), /^authorizer\.yaml:7:19: error: cannot listen here/m)
   assert.equal((await running.stop()).code, 0)
 })
