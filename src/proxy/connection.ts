@@ -1,9 +1,10 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { IpAddress } from '../match/ip.ts'
 import { parseSocketIp, printIp } from '../match/ip.ts'
 import type { AuthorizedConnection } from './authorize.ts'
-import type { WorkloadIdentity } from './config.ts'
+import type { MtlsConfig, WorkloadIdentity } from './config.ts'
 
 /** What mutual TLS has told about a connection's peer. */
 export interface MutualTls {
@@ -12,6 +13,9 @@ export interface MutualTls {
   readonly element: string
   /** Until when the peer's certificate is valid, in milliseconds since the epoch. */
   readonly validTo: number
+  readonly certificate: X509Certificate
+  /** By whom the peer was last accepted; a reload makes another. */
+  acceptedBy: WorkloadIdentity
 }
 
 export interface InboundConnection extends AuthorizedConnection {
@@ -31,7 +35,34 @@ export function verifyPeer(socket: TLSSocket, identity: WorkloadIdentity): Verif
     peer: peer.id,
     element: identity.forwardedClientCert(certificate),
     validTo: Date.parse(certificate.validTo),
+    certificate,
+    acceptedBy: identity,
   }
+}
+
+/**
+ * Why a connection may carry no more requests, or null. What was so when it was accepted need not be so any more: the
+ * peer's certificate expires, and a reload can demand mTLS, remove a root or no longer accept a trust domain.
+ */
+export function refusalNow({ mtls }: InboundConnection, required: MtlsConfig): string | null {
+  if (mtls === null) return required.mode === 'STRICT' ? 'plaintext_under_strict_mtls' : null
+  if (Date.now() > mtls.validTo) return 'peer_certificate_expired'
+  if (required.mode === 'DISABLE' || required.identity === mtls.acceptedBy) return null
+  const { identity } = required
+  const peer = identity.identifyPeer(mtls.certificate)
+  const roots = rootsOf(identity)
+  const rootsStay = rootsOf(mtls.acceptedBy).every((root) => roots.includes(root))
+  if (!rootsStay || peer.kind === 'refused' || peer.id !== mtls.peer) return 'peer_identity_refused'
+  mtls.acceptedBy = identity
+  return null
+}
+
+/** Which of several roots a peer chains to is not known any more, so each of them has to stay. */
+function rootsOf({ ca }: WorkloadIdentity): readonly string[] {
+  return ca
+    .join('\n')
+    .replace(/\s/g, '')
+    .split(/(?<=-----ENDCERTIFICATE-----)/)
 }
 
 /**

@@ -252,6 +252,42 @@ test('pipelined requests are answered in order', async (t) => {
   assert.deepEqual(answer.match(/"url":"[^"]*"/g), ['"url":"/1"', '"url":"/2"', '"url":"/3"'])
 })
 
+test('what is sent behind a request that takes its time is not read ahead', async (t) => {
+  let release = () => {}
+  const app = await startApplication(t, (request, response) => {
+    if (request.url === '/0') release = () => response.end()
+    else request.resume().on('end', () => response.end(request.url))
+  })
+  const port = (await startProxy(t, { inbound: [inbound(app.port)] })).port()
+  const socket = net.connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  let answers = ''
+  const done = new Promise<void>((resolve, reject) => {
+    socket.on('data', (chunk) => {
+      answers += chunk
+      if (answers.includes('/last')) resolve()
+    })
+    socket.on('close', () => reject(new Error('cut off')))
+  })
+  // Far more than may wait: they fill the connection instead of the proxy's memory.
+  const count = 300
+  socket.write(`GET /0 HTTP/1.1\r\n${HOST}\r\n`)
+  for (let i = 1; i < count; i++) {
+    const length = i > 200 && i % 20 === 0 ? 100_000 : 0
+    const head = `POST /${i} HTTP/1.1\r\n${HOST}Content-Length: ${length}\r\nX: ${'x'.repeat(30_000)}\r\n\r\n`
+    socket.write(head + 'b'.repeat(length))
+  }
+  socket.write(`GET /last HTTP/1.1\r\n${HOST}\r\n`)
+  for (let i = 0; i < 20; i++) await ask(port, { path: '/other' })
+  release()
+  await done
+  const order = [...answers.matchAll(/\r\n\r\n\/(\d+)/g)].map(([, n]) => Number(n))
+  assert.deepEqual(
+    order,
+    Array.from({ length: count - 1 }, (_, i) => i + 1),
+  )
+})
+
 test('one who pipelines without end is cut off', async (t) => {
   const app = await startApplication(t, () => {})
   const port = (await startProxy(t, { inbound: [inbound(app.port)] })).port()

@@ -122,10 +122,17 @@ export class HttpServer<C extends object> {
       connection.current = null
       this.#active.delete(connection)
       following?.()
+      if (connection.waiting.length === 0) request.socket.resume()
     })
     if (connection.current === null && !connection.over) start()
-    else if (!connection.over && connection.waiting.length < MAX_PIPELINED) connection.waiting.push(start)
-    else request.socket.destroy()
+    else if (!connection.over && connection.waiting.length < MAX_PIPELINED) {
+      connection.waiting.push(start)
+      // Nothing more is read meanwhile, or heads would pile up. Node resumes the socket at the end of this message, so
+      // that it can be paused only after that.
+      queueMicrotask(() => {
+        if (connection.waiting.length > 0) request.socket.pause()
+      })
+    } else request.socket.destroy()
   }
 
   #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {

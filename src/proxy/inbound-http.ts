@@ -7,6 +7,7 @@ import type { ChainBody, ChainRequest, Outcome } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { InboundConfig } from './config.ts'
 import type { InboundConnection } from './connection.ts'
+import { refusalNow } from './connection.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import { forward } from './forward.ts'
@@ -48,8 +49,9 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   request(context: InboundContext, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
-    if (hasExpired(context.connection)) {
-      record.decide(EXPIRED)
+    const refusal = refusalNow(context.connection, config.mtls)
+    if (refusal !== null) {
+      record.decide(deniedConnection('peer', null, refusal))
       record.end(null)
       request.socket.destroy()
       return
@@ -89,8 +91,9 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
     socket.on('error', () => {})
-    if (hasExpired(context.connection)) {
-      record.decide(EXPIRED)
+    const refusal = refusalNow(context.connection, config.mtls)
+    if (refusal !== null) {
+      record.decide(deniedConnection('peer', null, refusal))
       record.end(null)
       socket.destroy()
       return
@@ -175,12 +178,6 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     writeReply(response, textReply(head.status, head.body), [], close)
     new RequestBody(request, response, null, expectsContinue).discard()
   }
-}
-
-const EXPIRED = deniedConnection('peer', null, 'peer_certificate_expired')
-
-function hasExpired(connection: InboundConnection): boolean {
-  return connection.mtls !== null && Date.now() > connection.mtls.validTo
 }
 
 function refusedByHttp(head: RefusedHead): Decision {
