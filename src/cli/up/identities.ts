@@ -5,7 +5,7 @@ import type { CertificateAuthority } from '../../authn/certificate-authority.ts'
 import { openCredentialFiles } from '../../authn/credential-files.ts'
 import { type CredentialSource, createIssuedCredentials } from '../../authn/credentials.ts'
 import { peerIdentity } from '../../authn/peer.ts'
-import { printWorkloadId } from '../../authn/spiffe-id.ts'
+import { parseWorkloadId, printWorkloadId } from '../../authn/spiffe-id.ts'
 import { forwardedClientCertificate } from '../../authn/xfcc.ts'
 import type { MeshConfig } from '../../mesh/mesh-config.ts'
 import type { Workload } from '../../mesh/workload.ts'
@@ -46,7 +46,7 @@ export class Identities {
   readonly #changed: () => void
   readonly #sources = new Map<string, CredentialSource>()
   #ca: CertificateAuthority | null = null
-  /** What cannot be had, as a message; once it is set, nothing more is tried. */
+  /** What could not be had the last time, as a message. */
   problem: string | null = null
 
   /** `changed` is called when a certificate has been replaced. */
@@ -61,6 +61,11 @@ export class Identities {
   of(workload: Workload, config: MeshConfig): WorkloadIdentity | null {
     const { namespace, serviceAccount } = workload
     const id = printWorkloadId({ trustDomain: config.trustDomain, namespace, serviceAccount })
+    // Names of files are made of it, and nobody would accept a certificate for it.
+    if (parseWorkloadId(id) === null) {
+      this.problem = `${id} is no workload's SPIFFE id`
+      return null
+    }
     const source = this.#sources.get(id) ?? this.#open(id, workload, config)
     if (source === null) return null
     const { certificate, key, ca } = source.current()
