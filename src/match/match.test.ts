@@ -113,7 +113,18 @@ test('addresses and blocks', () => {
   assert.ok(!inside('0.0.0.0/0', '::1'))
   assert.ok(inside('2001:db8::/33', '2001:db8:7fff::'))
   assert.ok(!inside('2001:db8::/33', '2001:db8:8000::'))
-  for (const bad of ['1.2.3.4/33', '1.2.3.4/', '1.2.3.4/08', '::/129', 'x/8', '/8']) {
+  assert.deepEqual(parseIpBlock('fe80::1%eth0'), parseIpBlock('fe80::1/128'), 'a zone is left out, as Istio does')
+  for (const bad of [
+    'fe80::1%',
+    '1.2.3.4%eth0',
+    'fe80::%eth0/64',
+    '1.2.3.4/33',
+    '1.2.3.4/',
+    '1.2.3.4/08',
+    '::/129',
+    'x/8',
+    '/8',
+  ]) {
     assert.equal(parseIpBlock(bad), null, bad)
   }
   assert.deepEqual(parseSocketIp('::ffff:10.0.0.1'), parseIp('10.0.0.1'))
