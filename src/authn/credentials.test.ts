@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,6 +74,34 @@ test('a long life does not overflow the timer', (t) => {
   assert.equal(renewals, 0)
   mock.timers.tick(2 * day)
   assert.equal(renewals, 1)
+  source.close()
+})
+
+test('a clock that is set is seen within a minute, whatever the timers counted', (t) => {
+  const day = 24 * 60 * 60_000
+  mock.timers.enable({ apis: ['setTimeout'] })
+  t.after(() => mock.timers.reset())
+  let time = Date.parse('2026-01-01T00:00:00Z')
+  const now = () => time
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now })
+  const { errors, logger } = recorder()
+  const source = createIssuedCredentials(ca, { namespace: 'a', serviceAccount: 'b', logger, now, random: () => 0.5 })
+  const valid = () => {
+    const { validFrom, validTo } = new X509Certificate(source.current().certificate)
+    return Date.parse(validFrom) <= time && time < Date.parse(validTo)
+  }
+  for (const [jump, what] of [
+    [3 * day, 'the machine has slept'],
+    [-2 * day, 'the clock was set back'],
+  ] as const) {
+    time += jump
+    mock.timers.tick(60_000)
+    assert.ok(valid(), what)
+  }
+  time += 4000 * day
+  mock.timers.tick(60_000)
+  mock.timers.tick(60_000)
+  assert.deepEqual(errors, [], 'a root that has expired ends nothing but the trust in its certificates')
   source.close()
 })
 

@@ -102,31 +102,40 @@ export interface IssuedCredentialsOptions {
   readonly random?: () => number
 }
 
-/** The longest delay that a timer of Node takes. */
-const longestDelay = 2 ** 31 - 1
+/** The clock is looked at this often: it may have been set, or the machine may have slept, which no timer counts. */
+const longestDelay = 60_000
 
 /** Credentials from the CA, issued anew at half their life. Timers never keep the process alive. */
 export function createIssuedCredentials(ca: CertificateAuthority, options: IssuedCredentialsOptions): CredentialSource {
   const { namespace, serviceAccount, ttl, logger, now = Date.now, random = Math.random } = options
   let timer: NodeJS.Timeout
+  let start: number
   let renewal: number
 
   function issue(): Credentials {
     const { certificate, chain, key } = ca.issue({ namespace, serviceAccount, ...(ttl === undefined ? {} : { ttl }) })
     const { validFrom, validTo } = new X509Certificate(certificate)
     const notAfter = Date.parse(validTo)
-    renewal = renewalTime(Date.parse(validFrom), notAfter, random())
+    start = Date.parse(validFrom)
+    renewal = renewalTime(start, notAfter, random())
     return { certificate: chain, key, ca: ca.root, notAfter }
+  }
+
+  function renew(): void {
+    try {
+      holder.replace(issue())
+      logger.info('certificate renewed', { namespace, serviceAccount })
+    } catch (error) {
+      logger.error('certificate was not renewed', { namespace, serviceAccount, reason: String(error) })
+    }
   }
 
   function arm(): void {
     // At least a second, so that the end of the root's own life makes no busy loop.
     const delay = Math.min(Math.max(renewal - now(), 1000), longestDelay)
     timer = setTimeout(() => {
-      if (now() >= renewal) {
-        holder.replace(issue())
-        logger.info('certificate renewed', { namespace, serviceAccount })
-      }
+      // Before its beginning only a clock that was set back can be.
+      if (now() >= renewal || now() < start) renew()
       arm()
     }, delay)
     timer.unref()

@@ -290,6 +290,11 @@ test('link-local and metadata addresses are never dialled', async () => {
     'http://0xa9fea9fe/',
     'http://[fe80::1]/',
     'http://[::ffff:169.254.1.1]/',
+    'http://0xa9fea9fe/',
+    'http://2852039166/',
+    'http://[64:ff9b::169.254.169.254]/',
+    'http://[2002:a9fe:a9fe::1]/',
+    'http://100.100.100.200/',
     'https://[fd00:ec2::254]/',
     `http://127.0.0.1:${redirecting.port}/`,
   ])

@@ -134,7 +134,9 @@ class RemoteJwks implements RuleKeys {
   refetch(): Promise<void> | null {
     if (this.#abort.signal.aborted) return null
     if (this.#running !== null) return this.#running
-    return this.#now() - this.#attemptedAt < this.#timing.refetch ? null : this.#run()
+    const since = this.#now() - this.#attemptedAt
+    // A clock that was set back says nothing about how long it is.
+    return since >= 0 && since < this.#timing.refetch ? null : this.#run()
   }
 
   /** Of several rules the most patient one counts. */
@@ -203,7 +205,7 @@ class RemoteJwks implements RuleKeys {
   }
 
   async #get(uri: string, deadline: number): Promise<Fetched> {
-    const timeout = Math.max(1, deadline - this.#now())
+    const timeout = Math.min(Math.max(1, deadline - this.#now()), this.#timeout)
     try {
       return await this.#fetch(uri, { timeout, maxBytes, signal: this.#abort.signal })
     } catch (error) {

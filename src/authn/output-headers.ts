@@ -27,7 +27,11 @@ export function outputHeaderNames(output: OutputHeaders): string[] {
 }
 
 /** Adds one line for each; a claim that is missing, empty, null or cannot stand in a header gives none. */
-export function addOutputHeaders(output: OutputHeaders, token: Token, headers: HeaderMap): void {
+export function addOutputHeaders(
+  output: OutputHeaders,
+  token: Pick<Token, 'payload' | 'payloadSegment'>,
+  headers: HeaderMap,
+): void {
   if (output.payload !== null) headers.append(output.payload, token.payloadSegment)
   for (const { header, path } of output.claims) {
     const value = printClaim(findClaim(token.payload, path))

@@ -1,6 +1,5 @@
 import type { JwtRule } from '../mesh/request-authentication.ts'
 import type { Claims } from '../policy/facts.ts'
-import type { Json } from '../source/document.ts'
 import type {
   Accepted,
   Authentication,
@@ -14,6 +13,7 @@ import type { Token } from './jwt/token.ts'
 import { verifyToken } from './jwt/verify-token.ts'
 import type { KeySource, RuleKeys } from './key-source.ts'
 import { addOutputHeaders, type OutputHeaders, outputHeaderNames, prepareOutputHeaders } from './output-headers.ts'
+import { spaceDelimitedBy, splitClaims } from './space-delimited-claims.ts'
 import {
   type FoundToken,
   findTokens,
@@ -60,7 +60,7 @@ function prepare(rule: JwtRule, keys: KeySource): PreparedRule {
     forward: rule.forwardOriginalToken,
     output,
     outputNames: outputHeaderNames(output),
-    spaceDelimited: [...new Set(['scope', 'permission', ...rule.spaceDelimitedClaims])],
+    spaceDelimited: spaceDelimitedBy(rule.spaceDelimitedClaims),
   }
 }
 
@@ -168,20 +168,6 @@ function otherKeysMightHelp(reason: JwtFailure): boolean {
 /** Of several failures Envoy answers with the last one that is more than an unknown issuer. */
 function moreTelling(before: JwtFailure | null, now: JwtFailure): JwtFailure {
   return before !== null && now === 'Jwt issuer is not configured' ? before : now
-}
-
-/** Top-level strings of these names become lists; a string without any word stays as it is. */
-function splitClaims(payload: Claims, names: readonly string[]): Claims {
-  let claims: { [key: string]: Json } | null = null
-  for (const name of names) {
-    const value = payload[name]
-    if (typeof value !== 'string') continue
-    const words = value.split(' ').filter((word) => word !== '')
-    if (words.length === 0) continue
-    claims ??= Object.assign(Object.create(null), payload) as { [key: string]: Json }
-    claims[name] = words
-  }
-  return claims ?? payload
 }
 
 /** A browser's question before the request proper (Fetch standard): it never carries credentials. */

@@ -3,7 +3,7 @@ import { type Args, COMMON, type Command, type Option, UsageError } from './comm
 
 /**
  * Reads a command's arguments: `--name value`, `--name=value`, `-f value`, `-fvalue`, and `--` before positionals that
- * start with a dash. Throws UsageError, with a suggestion for a misspelt option.
+ * start with a dash. Throws UsageError, with a suggestion for a misspelt option or value.
  */
 export function parseArguments(command: Command, argv: readonly string[]): Args {
   const options = [...command.options, ...COMMON]
@@ -26,15 +26,14 @@ export function parseArguments(command: Command, argv: readonly string[]): Args 
       if (inline !== null) throw new UsageError(`--${option.name} takes no value`)
       given.push('')
     } else {
-      const next = inline ?? argv[++i]
-      if (next === undefined) throw new UsageError(`--${option.name} needs a value: --${option.name} ${option.value}`)
       if (given.length > 0 && option.repeats === undefined) throw new UsageError(`--${option.name} was given twice`)
-      given.push(next)
+      given.push(checked(option, inline ?? following(options, option, argv[++i])))
     }
     values.set(option.name, given)
   }
-  if (command.positionals === null && positionals.length > 0 && !values.has('help')) {
-    throw new UsageError(`unexpected argument \`${positionals[0]}\``, 'files are given with -f PATH')
+  if (!values.has('help')) {
+    checkPositionals(command, positionals)
+    checkStandardInput(command, positionals, values)
   }
   return {
     positionals,
@@ -50,16 +49,68 @@ function readOption(command: Command, options: readonly Option[], word: string) 
     const name = equals === -1 ? word.slice(2) : word.slice(2, equals)
     const option = options.find((one) => one.name === name)
     if (option !== undefined) return { option, inline: equals === -1 ? null : word.slice(equals + 1) }
-    const close = suggest(
-      name,
-      options.map((one) => one.name),
-    )
-    throw new UsageError(
-      `unknown option \`--${name}\` of \`${command.name}\``,
-      close === null ? undefined : `did you mean --${close}?`,
-    )
+    throw unknownOption(`--${name}`, options, `of \`${command.name}\``)
   }
   const option = options.find((one) => one.short === word[1])
-  if (option === undefined) throw new UsageError(`unknown option \`${word.slice(0, 2)}\` of \`${command.name}\``)
+  if (option === undefined) throw unknownOption(word.slice(0, 2), options, `of \`${command.name}\``)
   return { option, inline: word.length === 2 ? null : word.slice(2).replace(/^=/, '') }
+}
+
+/** With a suggestion for a long one. */
+export function unknownOption(word: string, options: readonly Pick<Option, 'name'>[], where: string): UsageError {
+  const names = options.map((one) => one.name)
+  const close = word.startsWith('--') ? suggest(word.slice(2), names) : null
+  return new UsageError(`unknown option \`${word}\` ${where}`, close === null ? undefined : `did you mean --${close}?`)
+}
+
+/** The next word, unless it is the next option: then the value was forgotten. */
+function following(options: readonly Option[], { name, value }: Option, next: string | undefined): string {
+  const isOption = options.some((one) => next === `--${one.name}` || next === `-${one.short}`)
+  if (next === undefined || isOption) throw new UsageError(`--${name} needs a value: --${name} ${value}`)
+  return next
+}
+
+function checked({ name, choices, path, value }: Option, text: string): string {
+  if (path !== undefined && text === '') throw new UsageError(`--${name} needs a value: --${name} ${value}`)
+  if (choices === undefined || choices.includes(text)) return text
+  throw unknownWord(`--${name}`, text, choices)
+}
+
+function unknownWord(where: string, text: string, choices: readonly string[]): UsageError {
+  const close = suggest(text, choices)
+  const hint = close === null ? `one of ${choices.join(', ')}` : `did you mean \`${close}\`?`
+  return new UsageError(`${where}: \`${text}\` is not one of those that there are`, hint)
+}
+
+function checkPositionals({ positionals: wanted }: Command, given: readonly string[]): void {
+  const [first, second] = given
+  if (first === undefined) return
+  if (wanted === null) throw new UsageError(`unexpected argument \`${first}\``, 'files are given with -f PATH')
+  if (wanted.kind === 'paths') {
+    if (given.includes('')) throw new UsageError('an empty path')
+    return
+  }
+  if (!wanted.choices.includes(first)) throw unknownWord(wanted.name, first, wanted.choices)
+  if (second !== undefined) throw new UsageError(`unexpected argument \`${second}\``)
+}
+
+/** Whoever reads standard input first leaves nothing to the next. */
+function checkStandardInput(
+  { options, positionals: kind }: Command,
+  positionals: readonly string[],
+  values: ReadonlyMap<string, readonly string[]>,
+): void {
+  const readers = options.flatMap(({ name, path }) =>
+    path === undefined || path === 'folder'
+      ? []
+      : (values.get(name) ?? []).filter(isStandardInput).map(() => `--${name}`),
+  )
+  if (kind?.kind === 'paths') readers.push(...positionals.filter((word) => word === '-').map(() => kind.name))
+  if (readers.length < 2) return
+  throw new UsageError(`standard input (\`-\`) can be read once, not by ${[...new Set(readers)].join(' and ')}`)
+}
+
+/** Also in `ISSUER=-`. */
+function isStandardInput(value: string): boolean {
+  return value === '-' || value.endsWith('=-')
 }

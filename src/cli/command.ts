@@ -7,6 +7,10 @@ export interface Option {
   readonly value?: string
   /** May be given more than once. */
   readonly repeats?: true
+  /** The only values that it takes. */
+  readonly choices?: readonly string[]
+  /** Its value is a path; `-` is then standard input, except for a folder. */
+  readonly path?: 'file' | 'folder' | 'fileOrFolder'
   readonly help: string
 }
 
@@ -19,17 +23,28 @@ export interface Command {
   /** What the command is for, in a few sentences. */
   readonly description: string
   readonly options: readonly Option[]
-  /** What positional arguments are called in messages; null when there are none. */
-  readonly positionals: string | null
-  /** Commands to try, each with what it shows. */
+  /** Null when there are none. */
+  readonly positionals: Positionals | null
+  /** Commands to try in a clone, each with what it shows. */
   readonly examples: readonly (readonly [command: string, shows: string])[]
-  readonly run: (args: Args, io: Io) => Promise<ExitCode>
+  readonly run: (args: Args, io: Io, program: Program) => Promise<ExitCode>
+}
+
+/** What positional arguments are: paths, or one of a few words. */
+export type Positionals =
+  | { readonly kind: 'paths'; readonly name: string }
+  | { readonly kind: 'word'; readonly name: string; readonly choices: readonly string[] }
+
+/** What runs: its version and all of its commands. */
+export interface Program {
+  readonly version: string
+  readonly commands: readonly Command[]
 }
 
 /** Parsed arguments. Unknown names were refused before. */
 export interface Args {
   readonly positionals: readonly string[]
-  /** The last value given, or undefined. */
+  /** The value given, or undefined. */
   value(name: string): string | undefined
   /** Every value given, in order. */
   values(name: string): readonly string[]
@@ -58,6 +73,7 @@ export const FILE: Option = {
   short: 'f',
   value: 'PATH',
   repeats: true,
+  path: 'fileOrFolder',
   help: 'a YAML or JSON file, a folder of them, or - for standard input; may be repeated',
 }
 

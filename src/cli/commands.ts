@@ -1,7 +1,8 @@
 import type { Command } from './command.ts'
 import { analyze } from './commands/analyze.ts'
 import { authorizer } from './commands/authorizer.ts'
+import { completion } from './commands/completion.ts'
 import { explain } from './commands/explain.ts'
 import { up } from './commands/up.ts'
 
-export const commands: readonly Command[] = [up, authorizer, analyze, explain]
+export const commands: readonly Command[] = [up, authorizer, analyze, explain, completion]

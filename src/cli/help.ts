@@ -18,6 +18,9 @@ export function programHelp(commands: readonly Command[], version: string): stri
     '',
     'Exit codes: 0 fine, 1 findings or failed cases, 2 usage, 3 unreadable or invalid input, 4 internal error.',
     '',
+    'Examples, which run in a clone of the project:',
+    ...commands.flatMap(({ examples }) => examples.slice(0, 1).map(([line]) => `  ${line}`)),
+    '',
   ].join('\n')
 }
 
@@ -31,7 +34,7 @@ export function commandHelp(command: Command): string {
     'Options:',
     ...table([...command.options, ...COMMON].map((option) => [optionTerm(option), option.help])),
     '',
-    'Examples:',
+    'Examples, which run in a clone of the project:',
     ...command.examples.flatMap(([line, shows]) => [`  # ${shows}`, `  ${line}`, '']),
   ].join('\n')
 }

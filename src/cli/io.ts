@@ -8,13 +8,13 @@ export interface Io {
   readonly terminal: boolean
   /** Talk: progress, diagnostics, help on errors. */
   readonly stderr: (text: string) => void
-  /** Reads all of standard input, for `-`. */
-  readonly stdin: () => Promise<string>
+  /** Standard input, for `-`. To be read once. */
+  readonly stdin: () => AsyncIterable<Uint8Array>
   readonly env: Readonly<Record<string, string | undefined>>
   readonly cwd: string
   /** Whether the streams are terminals that show colour. */
   readonly color: { readonly stdout: boolean; readonly stderr: boolean }
-  /** Aborts at the first SIGINT or SIGTERM. */
+  /** Aborts at the first SIGINT or SIGTERM; until a command asks for it, those end the process. */
   readonly stop: AbortSignal
   readonly now: () => number
 }

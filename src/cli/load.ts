@@ -1,4 +1,5 @@
-import { isAbsolute, relative } from 'node:path'
+import { resolve } from 'node:path'
+import type { Authorizer } from '../mesh/authorizer.ts'
 import { loadMesh } from '../mesh/load.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { validateMesh } from '../mesh/validate.ts'
@@ -7,29 +8,35 @@ import type { Diagnostic } from '../source/diagnostic.ts'
 import { suggest } from '../source/suggest.ts'
 import { type Args, UsageError } from './command.ts'
 import { isUnreadable, printDiagnostic, sortDiagnostics } from './diagnostics.ts'
-import { readFiles } from './files.ts'
+import { InputFiles } from './files.ts'
 import type { Io } from './io.ts'
 import { style } from './style.ts'
 
 export interface Loaded {
   readonly mesh: Mesh
   readonly diagnostics: readonly Diagnostic[]
-  readonly files: readonly string[]
 }
 
 /** Reads and decodes files, and validates what was decoded. Nothing is printed. */
-export async function load(paths: readonly string[], namespace: string | undefined, io: Io): Promise<Loaded> {
-  const { documents, diagnostics, files } = await readFiles(paths, io)
+export async function load(files: InputFiles, namespace: string | undefined): Promise<Loaded> {
+  const { documents, diagnostics } = await files.read()
   const loaded = loadMesh(documents, namespace === undefined ? {} : { defaultNamespace: namespace })
-  const found = [...diagnostics, ...loaded.diagnostics, ...validateMesh(loaded.mesh)]
-  return { mesh: loaded.mesh, diagnostics: sortDiagnostics(found), files }
+  const mesh = { ...loaded.mesh, authorizers: loaded.mesh.authorizers.map((one) => locate(one, files.cwd)) }
+  const found = [...diagnostics, ...loaded.diagnostics, ...validateMesh(mesh)]
+  return { mesh, diagnostics: sortDiagnostics(found) }
+}
+
+/** File names are as the user wrote them; a module is loaded by its whole path. */
+function locate(authorizer: Authorizer, cwd: string): Authorizer {
+  const { engine } = authorizer
+  return { ...authorizer, engine: { ...engine, path: resolve(cwd, engine.path) } }
 }
 
 /** What a command is given with -f; none at all is a usage error that says what to write. */
-export function filesOf(args: Args): readonly string[] {
+export function filesOf(args: Args, io: Io): InputFiles {
   const paths = args.values('file')
   if (paths.length === 0) throw new UsageError('no files: say which with -f PATH', 'for example: -f policies/')
-  return paths
+  return new InputFiles(paths, io)
 }
 
 /**
@@ -66,10 +73,4 @@ export function portOf(text: string | undefined, option: string): number | undef
     throw new UsageError(`${option} needs a port from 1 to 65535, not \`${text}\``)
   }
   return Number(text)
-}
-
-/** A path for people: relative when it is below the current folder. */
-export function shown(path: string, cwd: string): string {
-  const below = relative(cwd, path)
-  return below === '' || below.startsWith('..') || isAbsolute(below) ? path : below
 }

@@ -1,18 +1,28 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs'
-import { text } from 'node:stream/consumers'
 import { commands } from './commands.ts'
 import type { Io } from './io.ts'
 import { run } from './run.ts'
 
-const stopping = new AbortController()
-// A second signal ends the process at once, as the default handler would.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stopping.abort(signal))
-// A reader that went away (`| head`) is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
-})
+// A reader that went away (`| head`) is no error, and leaves nobody to talk to.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') process.exit(0)
+    throw error
+  })
+}
+
+let stopping: AbortController | null = null
+
+/** From the first call on, the first signal asks; the second ends the process, as the default handler would. */
+function stopSignal(): AbortSignal {
+  if (stopping === null) {
+    const controller = new AbortController()
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort(signal))
+    stopping = controller
+  }
+  return stopping.signal
+}
 
 const wanted = !process.argv.includes('--no-color') && (process.env.NO_COLOR ?? '') === ''
 const io: Io = {
@@ -20,11 +30,13 @@ const io: Io = {
   backlog: () => process.stdout.writableLength,
   terminal: process.stdout.isTTY === true,
   stderr: (chunk) => process.stderr.write(chunk),
-  stdin: () => text(process.stdin),
+  stdin: () => process.stdin,
   env: process.env,
   cwd: process.cwd(),
   color: { stdout: wanted && process.stdout.isTTY === true, stderr: wanted && process.stderr.isTTY === true },
-  stop: stopping.signal,
+  get stop() {
+    return stopSignal()
+  },
   now: Date.now,
 }
 

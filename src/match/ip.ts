@@ -31,10 +31,13 @@ export function parseSocketIp(text: string): IpAddress | null {
   return mapped ? { v6: false, a: ip.d, b: 0, c: 0, d: 0 } : ip
 }
 
-/** An address (then /32 or /128) or a CIDR range. Null when `text` is neither. */
+/**
+ * An address (then /32 or /128) or a CIDR range. Null when `text` is neither. The zone of a single address is left out,
+ * as Istio leaves it out.
+ */
 export function parseIpBlock(text: string): IpBlock | null {
   const slash = text.indexOf('/')
-  const address = parseIp(slash === -1 ? text : text.slice(0, slash))
+  const address = parseIp(slash === -1 ? text.replace(/(?<=:.*)%.+$/s, '') : text.slice(0, slash))
   if (address === null) return null
   const most = address.v6 ? 128 : 32
   if (slash === -1) return { address, bits: most }

@@ -32,6 +32,9 @@ test('path templates match whole segments of template characters', () => {
     ['/foo/{*}', '/foo/', false],
     ['/foo/{*}', '/foo/a/b', false],
     ['/foo/{*}', '/foo/a[b', false],
+    ['/foo/{*}', '/foo/*', true],
+    ['/foo/{*}/x', '/foo/a*b/x', true],
+    ['/foo/{**}/x', '/foo/*/*b/x', true],
     ['/allow/admin/{**}', '/allow/admin', false],
     ['/allow/admin/{**}', '/allow/admin/', true],
     ['/allow/admin/{**}', '/allow/admin/a//b', true],
@@ -53,7 +56,7 @@ test('path templates match whole segments of template characters', () => {
 })
 
 test('templates agree with the regular expressions that Envoy builds', () => {
-  const class_ = "[a-zA-Z0-9\\-._~%!$&'()+,;:@=]"
+  const class_ = "[a-zA-Z0-9\\-._~%!$&'()*+,;:@=]"
   const regex = (text: string) =>
     new RegExp(
       `^${text
@@ -66,7 +69,7 @@ test('templates agree with the regular expressions that Envoy builds', () => {
   const part = fc.constantFrom('{*}', '{**}', 'a', 'b.c', 'a+b')
   const text = fc.array(part, { minLength: 1, maxLength: 5 }).map((parts) => `/${parts.join('/')}`)
   const path = fc
-    .array(fc.constantFrom('a', 'b.c', 'a+b', '', '[', 'x'), { maxLength: 7 })
+    .array(fc.constantFrom('a', 'b.c', 'a+b', '', '[', '*', 'x*'), { maxLength: 7 })
     .map((s) => `/${s.join('/')}`)
   fc.assert(
     fc.property(text, path, (t, p) => {
@@ -110,7 +113,18 @@ test('addresses and blocks', () => {
   assert.ok(!inside('0.0.0.0/0', '::1'))
   assert.ok(inside('2001:db8::/33', '2001:db8:7fff::'))
   assert.ok(!inside('2001:db8::/33', '2001:db8:8000::'))
-  for (const bad of ['1.2.3.4/33', '1.2.3.4/', '1.2.3.4/08', '::/129', 'x/8', '/8']) {
+  assert.deepEqual(parseIpBlock('fe80::1%eth0'), parseIpBlock('fe80::1/128'), 'a zone is left out, as Istio does')
+  for (const bad of [
+    'fe80::1%',
+    '1.2.3.4%eth0',
+    'fe80::%eth0/64',
+    '1.2.3.4/33',
+    '1.2.3.4/',
+    '1.2.3.4/08',
+    '::/129',
+    'x/8',
+    '/8',
+  ]) {
     assert.equal(parseIpBlock(bad), null, bad)
   }
   assert.deepEqual(parseSocketIp('::ffff:10.0.0.1'), parseIp('10.0.0.1'))

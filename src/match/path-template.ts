@@ -14,8 +14,10 @@ export type TemplateSegment =
   /** Any number of template characters and slashes, also none. */
   | { readonly kind: 'rest' }
 
-/** What Envoy lets an operator match: RFC 3986 `pchar` and `%`, without `*`, brackets and braces. */
-const templateCharacter = new Set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()+,;:@=")
+/** What a literal may hold: RFC 3986 `pchar` and `%`, without `*`, which is Envoy's operator. */
+const literalCharacter = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._~%!$&'()+,;:@="
+
+const STAR = 0x2a
 
 export function isPathTemplate(path: string): boolean {
   return path.includes('{*}') || path.includes('{**}')
@@ -85,17 +87,18 @@ function isLiteral(path: string, from: number, end: number, value: string): bool
 }
 
 const allowed = new Uint8Array(128)
-for (const character of templateCharacter) allowed[character.charCodeAt(0)] = 1
+for (const character of literalCharacter) allowed[character.charCodeAt(0)] = 1
 
+/** What an operator matches: the characters of literals, and `*`. */
 function isTemplateRun(path: string, from: number, end: number, slashes: boolean): boolean {
   if (!slashes && from === end) return false
   for (let i = from; i < end; i++) {
     const code = path.charCodeAt(i)
-    if (allowed[code] !== 1 && !(slashes && code === 0x2f)) return false
+    if (allowed[code] !== 1 && code !== STAR && !(slashes && code === 0x2f)) return false
   }
   return true
 }
 
 function isTemplateText(text: string): boolean {
-  return isTemplateRun(text, 0, text.length, false)
+  return isTemplateRun(text, 0, text.length, false) && !text.includes('*')
 }

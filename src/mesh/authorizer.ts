@@ -11,5 +11,5 @@ export interface Authorizer extends Resource {
   readonly engine: AuthorizerEngine
 }
 
-/** Paths are absolute: they were resolved against the folder of the file that names them. */
+/** Paths lead from where the file's own name leads from: they have been joined to its folder. */
 export type AuthorizerEngine = { readonly kind: 'module'; readonly path: string }

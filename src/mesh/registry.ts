@@ -126,6 +126,11 @@ function targetOf(entry: Entry): TargetService {
     : { kind: 'ServiceEntry', namespace: entry.namespace, name: entry.entry.meta.name }
 }
 
+/** Every host of the mesh, in the order of the files. */
+export function registryHosts(mesh: Mesh): Iterable<string> {
+  return registryOf(mesh).keys()
+}
+
 function longForms(host: string, namespace: string): string[] {
   const labels = host.split('.')
   const forms = [host]

@@ -194,7 +194,7 @@ test('values of operations', () => {
   table('AuthorizationPolicy', [
     operation('methods: [""]', 'SP208 error 7:19 empty value not allowed, found in Methods'),
     operation(
-      'ports: ["65536", "a", "0", "80-90"]',
+      'ports: ["65536", "a", "0", "80-90", "00000000000000000000080"]',
       'SP212 error 7:17 bad port (65536)',
       'SP212 error 7:26 bad port (a)',
       'SP212 error 7:36 bad port (80-90)',

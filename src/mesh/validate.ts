@@ -3,7 +3,12 @@ import type { Mesh } from './mesh.ts'
 import type { Attachment, Labels } from './resource.ts'
 import { validateAuthorizationPolicy } from './validate/authorization-policy.ts'
 import { Findings } from './validate/findings.ts'
-import { SelectorCheck, validateProviderName, validateProviders } from './validate/mesh-wide.ts'
+import {
+  SelectorCheck,
+  validateProviderName,
+  validateProviders,
+  validateTrustDomainNames,
+} from './validate/mesh-wide.ts'
 import { validatePeerAuthentication } from './validate/peer-authentication.ts'
 import { validateRequestAuthentication } from './validate/request-authentication.ts'
 
@@ -14,6 +19,7 @@ import { validateRequestAuthentication } from './validate/request-authentication
 export function validateMesh(mesh: Mesh): Diagnostic[] {
   const diagnostics: Diagnostic[] = []
   const selectors = new SelectorCheck(mesh)
+  validateTrustDomainNames(mesh, diagnostics)
   validateProviders(mesh, diagnostics)
   for (const policy of mesh.authorizationPolicies) {
     const findings = new Findings(policy.origin, diagnostics)

@@ -4,7 +4,7 @@ import { matchesPeer } from '../match/spiffe.ts'
 import { matchesString, type StringMatch } from '../match/string-match.ts'
 import type { Json } from '../source/document.ts'
 import type { Facts } from './facts.ts'
-import { isJoinedHeader, type PseudoHeader } from './header-lines.ts'
+import { isJoinedHeader, joinLines, type PseudoHeader } from './header-lines.ts'
 import type { Condition, Conjunction, Match, PresenceMatch, RuleIr } from './ir.ts'
 
 export type Test = (facts: Facts) => boolean
@@ -141,7 +141,7 @@ function compileHeader(name: string, match: PresenceMatch): Test {
     if (headers === null) return false
     let i = headers.indexOf(name)
     if (joined && i !== -1 && headers.indexOf(name, i + 1) !== -1) {
-      return matchesPresence(match, headers.all(name).join(','))
+      return matchesPresence(match, joinLines(headers.all(name)))
     }
     for (; i !== -1; i = headers.indexOf(name, i + 1)) if (matchesPresence(match, headers.valueAt(i))) return true
     return false

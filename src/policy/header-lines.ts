@@ -1,3 +1,5 @@
+import type { HeaderMap } from '../match/header-map.ts'
+
 /**
  * Headers that Envoy keeps in one slot: repeated lines are joined with a bare `,` and tested as one value, while every
  * other header is tested line by line (measured on Envoy 1.40).
@@ -7,8 +9,10 @@ const joined: ReadonlySet<string> = new Set([
   'accept-encoding',
   'access-control-request-headers',
   'access-control-request-method',
+  'access-control-request-private-network',
   'authorization',
   'cache-control',
+  'cdn-loop',
   'connection',
   'content-encoding',
   'content-length',
@@ -46,6 +50,19 @@ const joined: ReadonlySet<string> = new Set([
 
 export function isJoinedHeader(name: string): boolean {
   return joined.has(name)
+}
+
+/** The lines of such a header as one value; empty lines add nothing. */
+export function joinLines(lines: readonly string[]): string {
+  return lines.filter((line) => line !== '').join(',')
+}
+
+/** Makes one line of each such header that has several: what is judged as one value must be forwarded as one. */
+export function joinRepeatedHeaders(headers: HeaderMap): void {
+  for (let i = 0; i < headers.size; i++) {
+    const name = headers.nameAt(i)
+    if (headers.indexOf(name, i + 1) !== -1 && joined.has(name)) headers.set(name, joinLines(headers.all(name)))
+  }
 }
 
 /** Names of pseudo headers and what stands for them; null for ordinary ones. */

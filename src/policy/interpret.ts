@@ -2,7 +2,7 @@ import { peerRegex } from '../match/spiffe.ts'
 import type { StringMatch } from '../match/string-match.ts'
 import type { CustomVerdict, Decider, DryRun, Verdict } from './decider.ts'
 import type { Facts } from './facts.ts'
-import { isJoinedHeader, isPseudoHeader } from './header-lines.ts'
+import { isJoinedHeader, isPseudoHeader, joinLines } from './header-lines.ts'
 import type { Condition, Conjunction, Match, PolicyIr, PresenceMatch, RuleIr, Ruleset } from './ir.ts'
 import { actualOf, type MatchAttempt, type RuleTrace } from './trace.ts'
 
@@ -166,7 +166,7 @@ function headerValues(name: string, facts: Facts): readonly string[] {
     return [values[name]]
   }
   const lines = facts.headers?.all(name) ?? []
-  return isJoinedHeader(name) && lines.length > 1 ? [lines.join(',')] : lines
+  return isJoinedHeader(name) && lines.length > 1 ? [joinLines(lines)] : lines
 }
 
 function whole(source: string): RegExp {
@@ -192,7 +192,7 @@ function stringRegex(match: StringMatch): string {
 }
 
 function templateRegex(template: string): string {
-  const character = "[a-zA-Z0-9\\-._~%!$&'()+,;:@=]"
+  const character = "[a-zA-Z0-9\\-._~%!$&'()*+,;:@=]"
   return template
     .split('/')
     .map((part) => (part === '{*}' ? `${character}+` : part === '{**}' ? `(?:${character}|\\/)*` : quote(part)))

@@ -1,9 +1,10 @@
+import type { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { IpAddress } from '../match/ip.ts'
 import { parseSocketIp, printIp } from '../match/ip.ts'
 import type { AuthorizedConnection } from './authorize.ts'
-import type { WorkloadIdentity } from './config.ts'
+import type { MtlsConfig, WorkloadIdentity } from './config.ts'
 
 /** What mutual TLS has told about a connection's peer. */
 export interface MutualTls {
@@ -12,6 +13,9 @@ export interface MutualTls {
   readonly element: string
   /** Until when the peer's certificate is valid, in milliseconds since the epoch. */
   readonly validTo: number
+  readonly certificate: X509Certificate
+  /** By whom the peer was last accepted; a reload makes another. */
+  acceptedBy: WorkloadIdentity
 }
 
 export interface InboundConnection extends AuthorizedConnection {
@@ -31,23 +35,73 @@ export function verifyPeer(socket: TLSSocket, identity: WorkloadIdentity): Verif
     peer: peer.id,
     element: identity.forwardedClientCert(certificate),
     validTo: Date.parse(certificate.validTo),
+    certificate,
+    acceptedBy: identity,
   }
 }
 
-/** Facts of an accepted socket. `port` is the one that policies see; `raw` is the TCP socket below any TLS. */
+/**
+ * Why a connection may carry no more requests, or null. What was so when it was accepted need not be so any more: the
+ * peer's certificate expires, and a reload can demand mTLS, remove a root or no longer accept a trust domain.
+ */
+export function refusalNow({ mtls }: InboundConnection, required: MtlsConfig): string | null {
+  if (mtls === null) return required.mode === 'STRICT' ? 'plaintext_under_strict_mtls' : null
+  if (Date.now() > mtls.validTo) return 'peer_certificate_expired'
+  if (required.mode === 'DISABLE' || required.identity === mtls.acceptedBy) return null
+  const { identity } = required
+  const peer = identity.identifyPeer(mtls.certificate)
+  const roots = rootsOf(identity)
+  const rootsStay = rootsOf(mtls.acceptedBy).every((root) => roots.includes(root))
+  if (!rootsStay || peer.kind === 'refused' || peer.id !== mtls.peer) return 'peer_identity_refused'
+  mtls.acceptedBy = identity
+  return null
+}
+
+/** Which of several roots a peer chains to is not known any more, so each of them has to stay. */
+function rootsOf({ ca }: WorkloadIdentity): readonly string[] {
+  return ca
+    .join('\n')
+    .replace(/\s/g, '')
+    .split(/(?<=-----ENDCERTIFICATE-----)/)
+}
+
+/**
+ * Facts of an accepted socket. `port` is the one that policies see. Null when the peer has reset the connection: its
+ * address is gone then, while a request that came before may still be read, and no rule on addresses could judge it.
+ */
 export function describeConnection(
-  raw: Socket,
+  socket: Socket,
+  port: number,
+  sni: string,
+  mtls: MutualTls | null,
+  ownId: string,
+): InboundConnection | null {
+  const sourceIp = ipOf(socket.remoteAddress)
+  const destinationIp = ipOf(socket.localAddress)
+  if (sourceIp === null || destinationIp === null) return null
+  return describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, mtls, ownId)
+}
+
+/** The same for the log of a connection that is refused before it has an identity; unknown addresses are zero. */
+export function describeRefused(socket: Socket, port: number, sni: string): InboundConnection {
+  const sourceIp = ipOf(socket.remoteAddress) ?? UNSPECIFIED
+  const destinationIp = ipOf(socket.localAddress) ?? UNSPECIFIED
+  return describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, null, '')
+}
+
+function describe(
+  sourceIp: IpAddress,
+  sourcePort: number,
+  destinationIp: IpAddress,
   port: number,
   sni: string,
   mtls: MutualTls | null,
   ownId: string,
 ): InboundConnection {
-  const sourceIp = ipOf(raw.remoteAddress)
-  const destinationIp = ipOf(raw.localAddress)
   const peer = mtls?.peer ?? ''
   return {
     facts: { peer, sourceIp, destinationIp, destinationPort: port, sni },
-    source: { ip: printIp(sourceIp), port: raw.remotePort ?? 0, principal: peer },
+    source: { ip: printIp(sourceIp), port: sourcePort, principal: peer },
     destination: { ip: printIp(destinationIp), port, principal: mtls === null ? '' : ownId },
     mtls,
   }
@@ -55,7 +109,7 @@ export function describeConnection(
 
 const UNSPECIFIED: IpAddress = { v6: false, a: 0, b: 0, c: 0, d: 0 }
 
-/** A socket that closed meanwhile has no address; nothing can be answered on it either. A zone is no part of it. */
-function ipOf(text: string | undefined): IpAddress {
-  return (text === undefined ? null : parseSocketIp(text.replace(/%.*$/, ''))) ?? UNSPECIFIED
+/** Without a zone, which is no part of an address. */
+function ipOf(text: string | undefined): IpAddress | null {
+  return text === undefined ? null : parseSocketIp(text.replace(/%.*$/, ''))
 }

@@ -16,14 +16,19 @@ const NEVER_NOMINATED = new Set([
   'content-length',
 ])
 
+/** So many names in Connection are refused, as by Envoy: each costs a search, and no honest sender has them. */
+const TOO_MANY_NOMINATED = 10
+
 /** Removes connection fields and those that Connection names. False when Connection names what it must not. */
 export function removeHopByHop(headers: HeaderMap): boolean {
   const index = headers.indexOf('connection')
   if (index !== -1) {
+    let nominated = 0
     for (const line of headers.all('connection')) {
       for (const token of line.split(',')) {
         const name = token.trim().toLowerCase()
         if (NEVER_NOMINATED.has(name) || name.startsWith(':')) return false
+        if (name !== '' && ++nominated === TOO_MANY_NOMINATED) return false
         if (name !== '' && name !== 'te' && name !== 'close') headers.delete(name)
       }
     }

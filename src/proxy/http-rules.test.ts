@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import * as net from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
@@ -27,6 +28,15 @@ test('requests that Envoy refuses are refused with its status', async (t) => {
     ['Host twice', 400, `GET / HTTP/1.1\r\n${HOST}${HOST}\r\n`],
     ['Host with a list', 400, 'GET / HTTP/1.1\r\nHost: a, b\r\n\r\n'],
     ['Host with a slash', 400, 'GET / HTTP/1.1\r\nHost: a/b\r\n\r\n'],
+    ['Host with user information', 400, 'GET / HTTP/1.1\r\nHost: a@b\r\n\r\n'],
+    ['Host with half a bracket', 400, 'GET / HTTP/1.1\r\nHost: [::1\r\n\r\n'],
+    ['a port beyond 65535 in the target', 400, `GET http://a:65536/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['no port in the target', 400, `GET http://a:/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['two hosts in the target', 400, `GET http://a,b/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['an escape in the target\u2019s host', 400, `GET http://a%2fb/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['user information twice', 400, `GET http://a@b@c/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['user information alone', 400, `GET http://a@/ HTTP/1.1\r\n${HOST}\r\n`],
+    ['another scheme', 400, `GET ftp://a/ HTTP/1.1\r\n${HOST}\r\n`],
     ['OPTIONS *', 404, `OPTIONS * HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
     ['CONNECT', 404, `CONNECT a:1 HTTP/1.1\r\n${HOST}\r\n`],
     ['CL and TE', 400, `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
@@ -52,6 +62,10 @@ test('requests that Envoy refuses are refused with its status', async (t) => {
     ['unknown upgrade', 403, `GET / HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: foo\r\n\r\n`],
     ['Connection names Host', 400, `GET / HTTP/1.1\r\n${HOST}Connection: host\r\n\r\n`],
     ['Connection names XFF', 400, `GET / HTTP/1.1\r\n${HOST}Connection: x-forwarded-for\r\n\r\n`],
+    ['Connection names nine', 200, `GET / HTTP/1.1\r\n${HOST}Connection: close, a,b,c,d,e,f,g,,,h\r\n\r\n`],
+    ['Connection names ten', 400, `GET / HTTP/1.1\r\n${HOST}Connection: close, a,b,c,d,e,f,g,h,i\r\n\r\n`],
+    ['a length beyond counting', 400, `POST / HTTP/1.1\r\n${HOST}Content-Length: 9007199254740993\r\n\r\n`],
+    ['an unknown expectation', 200, `GET / HTTP/1.1\r\n${HOST}Connection: close\r\nExpect: foo\r\n\r\n`],
     ['NUL in the path', 400, `GET /a%00b HTTP/1.1\r\n${HOST}\r\n`],
     ['space in the path', 400, `GET /a b HTTP/1.1\r\n${HOST}\r\n`],
     ['a byte over 7F in the path', 400, `GET /\u00e4 HTTP/1.1\r\n${HOST}\r\n`],
@@ -125,6 +139,56 @@ test('policies see the target, host and headers that the application gets', asyn
   assert.ok(!fields.has('authorization') && !fields.has('x-forwarded-client-cert') && !fields.has('x-envoy-retry-on'))
 })
 
+test('headers of which Envoy keeps one value are judged and forwarded as one', async (t) => {
+  const app = await startApplication(t, echo)
+  const facts: Facts[] = []
+  const decide = (seen: Facts) => {
+    facts.push(seen)
+    return { kind: 'allow', policy: null } as const
+  }
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide }) })] })).port()
+  const answer = await raw(
+    port,
+    `GET / HTTP/1.1\r\n${HOST}Connection: close\r\nAuthorization: Bearer a\r\nX-User: a\r\nUser-Agent:\r\nX-Forwarded-For: 6.6.6.6\r\n` +
+      'AUTHORIZATION: Bearer b\r\nX-User: b\r\nUser-Agent: bad\r\nX-Forwarded-For:\r\nUser-Agent:\r\n\r\n',
+  )
+  const { rawHeaders } = JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1)) as {
+    rawHeaders: string[]
+  }
+  const lines = (name: string) => rawHeaders.flatMap((text, i) => (rawHeaders[i - 1] === name && i % 2 ? [text] : []))
+  for (const [name, expected] of [
+    ['authorization', ['Bearer a,Bearer b']],
+    ['x-user', ['a', 'b']],
+    ['user-agent', ['bad']],
+    ['x-forwarded-for', ['6.6.6.6']],
+  ] as const) {
+    assert.deepEqual(facts[0]?.headers?.all(name), expected)
+    assert.deepEqual(lines(name), expected)
+  }
+  assert.deepEqual(facts[0]?.remoteIp, { v6: false, a: 0x06060606, b: 0, c: 0, d: 0 })
+})
+
+test('the host of an absolute target is judged without its user information', async (t) => {
+  const app = await startApplication(t, echo)
+  const hosts: string[] = []
+  const decide = ({ host }: Facts) => {
+    hosts.push(host)
+    return { kind: 'allow', policy: null } as const
+  }
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide }) })] })).port()
+  for (const [target, host] of [
+    ['http://a@denied.example/', 'denied.example'],
+    ['http://a:b@denied.example:8000/?x@y', 'denied.example:8000'],
+    ['HTTP://@Denied.example?x', 'Denied.example'],
+    ['http://[::1]:80/', '[::1]:80'],
+    ['http://denied.example/a@b', 'denied.example'],
+  ] as const) {
+    const answer = await raw(port, `GET ${target} HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`)
+    assert.equal(hosts.at(-1), host, target)
+    assert.ok(answer.includes(`"host","${host}"`), target)
+  }
+})
+
 test('an offer of HTTP/2 is ignored and the request served', async (t) => {
   const port = (await sidecar(t)).port()
   const answer = await raw(
@@ -137,12 +201,91 @@ test('an offer of HTTP/2 is ignored and the request served', async (t) => {
   assert.doesNotMatch(answer, /settings|x-secret/i)
 })
 
+test('a client that never closes its side of a refused connection does not hold it', async (t) => {
+  const app = await startApplication(t, (_request, response) => response.writeHead(418).end())
+  const deny = ({ urlPath }: Facts) =>
+    urlPath === '/denied'
+      ? ({ kind: 'deny', phase: 'deny', policy: 'ns[foo]-policy[p]-rule[0]' } as const)
+      : ({ kind: 'allow', policy: null } as const)
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide: deny }) })] })).port()
+  const upgrade = (path: string, to: string) =>
+    `GET ${path} HTTP/1.1\r\n${HOST}Connection: Upgrade\r\nUpgrade: ${to}\r\n\r\n`
+  const attempts = [
+    ['403', upgrade('/', 'foo')],
+    ['403', upgrade('/denied', 'websocket')],
+    ['418', upgrade('/', 'websocket')],
+    ['404', `CONNECT a:1 HTTP/1.1\r\n${HOST}\r\n`],
+    ['400', 'garbage\r\n\r\n'],
+    ['426', `GET / HTTP/1.0\r\n${HOST}\r\n`],
+  ] as const
+  await Promise.all(
+    attempts.map(async ([code, text]) => {
+      const socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+      t.after(() => socket.destroy())
+      let answer = ''
+      socket.on('data', (chunk) => {
+        answer += chunk
+      })
+      socket.write(text)
+      await once(socket, 'end')
+      assert.equal(answer.slice(9, 12), code)
+      // Whether the other side is gone shows in what becomes of further bytes.
+      const more = setInterval(() => socket.write('x'), 100)
+      const late = setTimeout(() => socket.destroy(new Error(`${code} keeps its connection`)), 5_000)
+      let failure: NodeJS.ErrnoException | null = null
+      socket.on('error', (error) => {
+        failure = error
+      })
+      await new Promise((resolve) => socket.once('close', resolve))
+      clearInterval(more)
+      clearTimeout(late)
+      assert.match(String(failure), /EPIPE|ECONNRESET/)
+    }),
+  )
+})
+
 test('pipelined requests are answered in order', async (t) => {
   const running = await sidecar(t)
   const one = (path: string, last = false) =>
     `GET ${path} HTTP/1.1\r\n${HOST}${last ? 'Connection: close\r\n' : ''}\r\n`
   const answer = await raw(running.port(), one('/1') + one('/2') + one('/3', true))
   assert.deepEqual(answer.match(/"url":"[^"]*"/g), ['"url":"/1"', '"url":"/2"', '"url":"/3"'])
+})
+
+test('what is sent behind a request that takes its time is not read ahead', async (t) => {
+  let release = () => {}
+  const app = await startApplication(t, (request, response) => {
+    if (request.url === '/0') release = () => response.end()
+    else request.resume().on('end', () => response.end(request.url))
+  })
+  const port = (await startProxy(t, { inbound: [inbound(app.port)] })).port()
+  const socket = net.connect(port, '127.0.0.1')
+  t.after(() => socket.destroy())
+  let answers = ''
+  const done = new Promise<void>((resolve, reject) => {
+    socket.on('data', (chunk) => {
+      answers += chunk
+      if (answers.includes('/last')) resolve()
+    })
+    socket.on('close', () => reject(new Error('cut off')))
+  })
+  // Far more than may wait: they fill the connection instead of the proxy's memory.
+  const count = 300
+  socket.write(`GET /0 HTTP/1.1\r\n${HOST}\r\n`)
+  for (let i = 1; i < count; i++) {
+    const length = i > 200 && i % 20 === 0 ? 100_000 : 0
+    const head = `POST /${i} HTTP/1.1\r\n${HOST}Content-Length: ${length}\r\nX: ${'x'.repeat(30_000)}\r\n\r\n`
+    socket.write(head + 'b'.repeat(length))
+  }
+  socket.write(`GET /last HTTP/1.1\r\n${HOST}\r\n`)
+  for (let i = 0; i < 20; i++) await ask(port, { path: '/other' })
+  release()
+  await done
+  const order = [...answers.matchAll(/\r\n\r\n\/(\d+)/g)].map(([, n]) => Number(n))
+  assert.deepEqual(
+    order,
+    Array.from({ length: count - 1 }, (_, i) => i + 1),
+  )
 })
 
 test('one who pipelines without end is cut off', async (t) => {

@@ -1,6 +1,7 @@
 import * as http from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { sendLastBytes } from './last-bytes.ts'
 import { HEAD_TIMEOUT, IDLE_TIMEOUT, MAX_HEAD_BYTES, MAX_PIPELINED } from './limits.ts'
 import { textReply } from './local-reply.ts'
 import { rawReply, writeReply } from './reply.ts'
@@ -54,12 +55,13 @@ export class HttpServer<C extends object> {
     server.timeout = 0
     server.on('request', (request, response) => this.#accept(request, response, false))
     server.on('checkContinue', (request, response) => this.#accept(request, response, true))
+    // An expectation that nobody knows may be ignored (RFC 9110, 10.1.1); Node would refuse it out of sight.
+    server.on('checkExpectation', (request, response) => this.#accept(request, response, false))
     server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
     server.on('connect', (request, socket) => {
       const connection = this.#connections.get(request.socket)
       if (connection !== undefined) handlers.refused(connection.context, 404, 'route_not_found')
-      socket.on('error', () => {})
-      socket.end(rawReply(textReply(404, '')))
+      sendLastBytes(socket, rawReply(textReply(404, '')))
     })
     server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#refuse(error, socket))
     // Starts Node's check of header timeouts, which otherwise begins when the server itself listens.
@@ -120,10 +122,17 @@ export class HttpServer<C extends object> {
       connection.current = null
       this.#active.delete(connection)
       following?.()
+      if (connection.waiting.length === 0) request.socket.resume()
     })
     if (connection.current === null && !connection.over) start()
-    else if (!connection.over && connection.waiting.length < MAX_PIPELINED) connection.waiting.push(start)
-    else request.socket.destroy()
+    else if (!connection.over && connection.waiting.length < MAX_PIPELINED) {
+      connection.waiting.push(start)
+      // Nothing more is read meanwhile, or heads would pile up. Node resumes the socket at the end of this message, so
+      // that it can be paused only after that.
+      queueMicrotask(() => {
+        if (connection.waiting.length > 0) request.socket.pause()
+      })
+    } else request.socket.destroy()
   }
 
   #upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -147,8 +156,7 @@ export class HttpServer<C extends object> {
       return
     }
     this.#handlers.refused(connection.context, 403, 'upgrade_failed')
-    socket.on('error', () => {})
-    socket.end(rawReply(textReply(403, '')))
+    sendLastBytes(socket, rawReply(textReply(403, '')))
   }
 
   #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
@@ -162,7 +170,7 @@ export class HttpServer<C extends object> {
     connection.waiting.length = 0
     if (connection.current === null) {
       this.#handlers.refused(connection.context, status, details)
-      socket.end(rawReply(textReply(status, body)))
+      sendLastBytes(socket, rawReply(textReply(status, body)))
     } else if (connection.current.headersSent) {
       // An answer under way must not be mixed with this one.
       socket.destroy()

@@ -7,10 +7,12 @@ import type { ChainBody, ChainRequest, Outcome } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { InboundConfig } from './config.ts'
 import type { InboundConnection } from './connection.ts'
+import { refusalNow } from './connection.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import { forward } from './forward.ts'
 import type { HttpHandlers } from './http-server.ts'
+import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
 import { remoteIpOf } from './remote-ip.ts'
 import { rawReply, writeReply } from './reply.ts'
@@ -47,8 +49,9 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   request(context: InboundContext, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
-    if (hasExpired(context.connection)) {
-      record.decide(EXPIRED)
+    const refusal = refusalNow(context.connection, config.mtls)
+    if (refusal !== null) {
+      record.decide(deniedConnection('peer', null, refusal))
       record.end(null)
       request.socket.destroy()
       return
@@ -88,15 +91,16 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
     socket.on('error', () => {})
-    if (hasExpired(context.connection)) {
-      record.decide(EXPIRED)
+    const refusal = refusalNow(context.connection, config.mtls)
+    if (refusal !== null) {
+      record.decide(deniedConnection('peer', null, refusal))
       record.end(null)
       socket.destroy()
       return
     }
     const refuse = (bytes: Buffer, status: number) => {
       record.end(status)
-      socket.end(bytes)
+      sendLastBytes(socket, bytes)
     }
     const parsed = readHead(request, headOptions(config, context.connection, true))
     if (parsed.kind === 'refused') {
@@ -174,12 +178,6 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     writeReply(response, textReply(head.status, head.body), [], close)
     new RequestBody(request, response, null, expectsContinue).discard()
   }
-}
-
-const EXPIRED = deniedConnection('peer', null, 'peer_certificate_expired')
-
-function hasExpired(connection: InboundConnection): boolean {
-  return connection.mtls !== null && Date.now() > connection.mtls.validTo
 }
 
 function refusedByHttp(head: RefusedHead): Decision {

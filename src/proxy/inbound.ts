@@ -4,7 +4,7 @@ import type { ClientHello } from './client-hello.ts'
 import { sniff } from './client-hello.ts'
 import type { InboundConfig } from './config.ts'
 import type { InboundConnection } from './connection.ts'
-import { describeConnection, verifyPeer } from './connection.ts'
+import { describeConnection, describeRefused, verifyPeer } from './connection.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import type { HttpServer } from './http-server.ts'
@@ -128,16 +128,25 @@ export class InboundListener implements InboundTarget {
       this.#refuse(socket, sni, 'peer_identity_refused')
       return
     }
-    this.#telemetry.connection(this.config.workload, 'mtls')
-    this.#serve(socket, describeConnection(socket, port, sni, peer, mtls.identity.id))
+    this.#serve(socket, sni, describeConnection(socket, port, sni, peer, mtls.identity.id), 'mtls')
   }
 
   #plaintext(socket: Socket, sni: string): void {
-    this.#telemetry.connection(this.config.workload, sni === '' ? 'plaintext' : 'passthrough')
-    this.#serve(socket, describeConnection(socket, this.config.port, sni, null, ''))
+    const connection = describeConnection(socket, this.config.port, sni, null, '')
+    this.#serve(socket, sni, connection, sni === '' ? 'plaintext' : 'passthrough')
   }
 
-  #serve(socket: Socket, connection: InboundConnection): void {
+  #serve(
+    socket: Socket,
+    sni: string,
+    connection: InboundConnection | null,
+    outcome: 'mtls' | 'plaintext' | 'passthrough',
+  ): void {
+    if (connection === null) {
+      this.#refuse(socket, sni, 'downstream_remote_disconnect')
+      return
+    }
+    this.#telemetry.connection(this.config.workload, outcome)
     if (this.config.protocol === 'tcp') void serveTcp(socket, connection, this, this.#telemetry)
     else this.#http.serve(socket, { target: this, connection })
   }
@@ -146,7 +155,7 @@ export class InboundListener implements InboundTarget {
   #refuse(socket: Socket, sni: string, details: string): void {
     const { workload, port } = this.config
     this.#telemetry.connection(workload, 'refused')
-    const record = new DecisionRecord(this.#telemetry, workload, describeConnection(socket, port, sni, null, ''))
+    const record = new DecisionRecord(this.#telemetry, workload, describeRefused(socket, port, sni))
     record.decide(deniedConnection('peer', null, details))
     record.end(null)
     socket.destroy()

@@ -224,3 +224,57 @@ test('a reload swaps mode and certificate without a new socket', async (t) => {
   await running.proxy.apply({ inbound: [{ ...config, mtls: { mode: 'DISABLE' } }], outbound: [] })
   assert.match(await raw(port, 'GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 200/)
 })
+
+test('what a reload no longer accepts ends open connections at their next request', async (t) => {
+  const { ca, config, frontend, port, running } = await sidecar(t, 'PERMISSIVE')
+  if (config.mtls.mode === 'DISABLE') assert.fail()
+  const { identity } = config.mtls
+  const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+  const served = async (socket: net.Socket) => {
+    socket.write(request)
+    assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200/)
+  }
+  const ends = async (socket: net.Socket, details: string) => {
+    const before = running.entries.length
+    let answer = ''
+    socket
+      .on('error', () => {})
+      .on('data', (chunk) => {
+        answer += chunk
+      })
+    socket.write(request)
+    await once(socket, 'close')
+    assert.equal(answer, '')
+    assert.equal((await running.logged(before + 1)).at(-1)?.details, details)
+  }
+  const apply = (mtls: InboundConfig['mtls']) => running.proxy.apply({ inbound: [{ ...config, mtls }], outbound: [] })
+  const secure = async () => {
+    const { certificate: cert, key } = frontend
+    const ALPNProtocols = ['istio']
+    const socket = tls.connect({ host: '127.0.0.1', port, cert, key, ALPNProtocols, rejectUnauthorized: false })
+    await once(socket, 'secureConnect')
+    return socket
+  }
+  const plain = net.connect(port, '127.0.0.1')
+  const peers = [await secure(), await secure()] as const
+  for (const socket of [plain, ...peers]) await served(socket)
+
+  await apply({ mode: 'STRICT', identity: await ca.identity(BACKEND) })
+  await ends(plain, 'plaintext_under_strict_mtls')
+  for (const socket of peers) await served(socket)
+
+  const bundle = `${(await TestCa.create()).pem}\n${ca.pem}`
+  await apply({ mode: 'STRICT', identity: { ...identity, ca: [bundle] } })
+  for (const socket of peers) await served(socket)
+
+  // The bundle's other root goes again: whose it was cannot be told from the leaf.
+  await apply({ mode: 'STRICT', identity })
+  await ends(peers[0], 'peer_identity_refused')
+  const fresh = await secure()
+  await served(fresh)
+
+  const stranger = { ...identity, identifyPeer: () => ({ kind: 'refused', reason: 'foreign trust domain' }) as const }
+  await apply({ mode: 'STRICT', identity: stranger })
+  await ends(fresh, 'peer_identity_refused')
+  await ends(peers[1], 'peer_identity_refused')
+})

@@ -6,6 +6,7 @@ import { connectTls, TCP_ALPN } from './client-tls.ts'
 import type { OutboundConfig, Route, RouteEndpoint } from './config.ts'
 import { forward } from './forward.ts'
 import type { HttpHandlers, HttpServer } from './http-server.ts'
+import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
 import { rawReply, writeReply } from './reply.ts'
 import { RequestBody } from './request-body.ts'
@@ -161,13 +162,13 @@ export class OutboundHttp implements HttpHandlers<OutboundContext> {
     const head = readHead(request, { pathMode, secure: false, clientCertificate: null, upgrade: true })
     if (head.kind === 'refused') {
       this.#telemetry.egress(workload, 'refused')
-      socket.end(rawReply(textReply(head.status, head.body)))
+      sendLastBytes(socket, rawReply(textReply(head.status, head.body)))
       return
     }
     const upstream = listener.upstreamFor(head.host)
     if (upstream === null) {
       this.#telemetry.egress(workload, 'unknown')
-      socket.end(rawReply(textReply(502, unknownDestination(head))))
+      sendLastBytes(socket, rawReply(textReply(502, unknownDestination(head))))
       return
     }
     this.#telemetry.egress(workload, 'sent')

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { HeaderMap } from '../match/header-map.ts'
 import type { PathMode } from '../match/request-path.ts'
 import { normalizePath } from '../match/request-path.ts'
+import { joinRepeatedHeaders } from '../policy/header-lines.ts'
 import { removeHopByHop } from './hop-by-hop.ts'
 import { MAX_FIELDS } from './limits.ts'
 import { isAuthority } from './request-line.ts'
@@ -49,20 +50,23 @@ export interface HeadOptions {
 
 /** Reads and cleans a head in Envoy's order, before any policy looks at it. */
 export function readHead(raw: RawHead, options: HeadOptions): RequestHead | RefusedHead {
-  if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, '', 'low_version')
+  if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, 'Upgrade Required', 'low_version')
   if (raw.rawHeaders.length / 2 > MAX_FIELDS) return TOO_MANY_FIELDS
   const headers = HeaderMap.fromRaw(raw.rawHeaders)
+  joinRepeatedHeaders(headers)
   const encoding = headers.get('transfer-encoding')
   if (encoding !== undefined && encoding.toLowerCase() !== 'chunked') return BAD_ENCODING
   const length = headers.get('content-length')
+  // What follows could not be counted.
+  if (length !== undefined && Number(length) > Number.MAX_SAFE_INTEGER) return BAD_LENGTH
   const hosts = headers.all('host')
   if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
   const target = readTarget(raw.url ?? '', hosts[0] ?? '')
   if (target.kind === 'refused') return target
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
-  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, '', 'invalid_authority')
-  if (!removeHopByHop(headers)) return refuse(400, '', 'sanitize_connection_header_failed')
+  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'invalid_authority')
+  if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'sanitize_connection_header_failed')
   headers.delete('host')
   const normalized = normalizePath(target.path, options.pathMode)
   if (normalized.kind === 'reject') {
@@ -99,6 +103,9 @@ function refuse(status: number, body: string, details: string): RefusedHead {
 }
 
 const TOO_MANY_FIELDS = refuse(431, 'Request Header Fields Too Large', 'http1.too_many_headers')
+const BAD_LENGTH = refuse(400, 'Bad Request', 'http1.content_length_too_large')
+const INVALID_TARGET = refuse(400, 'Bad Request', 'http1.codec_error')
+const NO_ROUTE = refuse(404, '', 'route_not_found')
 const BAD_ENCODING = refuse(501, 'Not Implemented', 'http1.invalid_transfer_encoding')
 
 type Target = { readonly kind: 'target'; readonly path: string; readonly host: string } | RefusedHead
@@ -107,12 +114,18 @@ type Target = { readonly kind: 'target'; readonly path: string; readonly host: s
 function readTarget(url: string, host: string): Target {
   if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host }
   const match = ABSOLUTE.exec(url)
-  if (match === null) return refuse(url === '*' ? 404 : 400, '', url === '*' ? 'route_not_found' : 'invalid_path')
-  const rest = match[2] as string
-  return { kind: 'target', path: rest.startsWith('/') ? rest : `/${rest}`, host: match[1] as string }
+  if (match === null) return url === '*' ? NO_ROUTE : INVALID_TARGET
+  const [, name = '', port = '', rest = ''] = match
+  if (port !== '' && Number(port) > 65535) return INVALID_TARGET
+  return {
+    kind: 'target',
+    path: rest.startsWith('/') ? rest : `/${rest}`,
+    host: port === '' ? name : `${name}:${port}`,
+  }
 }
 
-const ABSOLUTE = /^https?:\/\/([^/?#]+)(.*)$/i
+/** As Envoy reads it: user information is dropped, and the host is a name, an address or nothing that can be served. */
+const ABSOLUTE = /^https?:\/\/(?:[^/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:[/?#].*)?)$/i
 
 function forwardedScheme(headers: HeaderMap, secure: boolean): string {
   const forwarded = headers.get('x-forwarded-proto')

@@ -10,8 +10,11 @@ export interface RequestLine {
 }
 
 const PATH = /^\/[\x21-\x7e]*$/
-const AUTHORITY = /^[A-Za-z0-9\-._~%!$&'()*+,;=:@[\]]+$/
+const AUTHORITY = /^(?:\[[0-9A-Za-z\-._~%:]*\](?::[0-9]*)?|[A-Za-z0-9\-._~%!$&'()*+,;=:]+)$/
 
+/**
+ * RFC 3986, 3.2, without user information: `a@b` is another host to a reader that knows it than to one that does not.
+ */
 export function isAuthority(text: string): boolean {
   return AUTHORITY.test(text)
 }

@@ -1,6 +1,6 @@
 import { mtlsModeFor, sidecarFor } from '../mesh/attach.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import { findOutboundService, type ServiceEndpoint } from '../mesh/registry.ts'
+import { findOutboundService, registryHosts, type ServiceEndpoint } from '../mesh/registry.ts'
 import type { Route, RouteEndpoint } from './config.ts'
 
 /** More names than an application calls; hosts come from its requests. */
@@ -24,11 +24,21 @@ export function routesOf(
 }
 
 function findRoute(mesh: Mesh, namespace: string, hosts: readonly string[], host: string, port: number): Route | null {
+  if (host === '') return findPortRoute(mesh, namespace, hosts, port)
   const found = findOutboundService(mesh, namespace, host, port)
   if (found === null || found.endpoints.length === 0) return null
   if (!hosts.some((pattern) => reaches(pattern, found.namespace, found.host, namespace))) return null
   const serverName = `outbound_.${port}_._.${found.host}`
   return { endpoints: found.endpoints.map((endpoint) => endpointOf(mesh, endpoint, serverName)) }
+}
+
+/** A TCP connection names no host: of those that the listener lets through, the first with its port has it. */
+function findPortRoute(mesh: Mesh, namespace: string, hosts: readonly string[], port: number): Route | null {
+  for (const host of registryHosts(mesh)) {
+    const route = findRoute(mesh, namespace, hosts, host, port)
+    if (route !== null) return route
+  }
+  return null
 }
 
 /** `namespace/dnsName` of a Sidecar's egress: `*` any namespace, `.` its own, `~` none. */

@@ -2,6 +2,7 @@ import type { Duplex } from 'node:stream'
 import type { Permit } from './authorize.ts'
 import { upstreamRequest } from './forward.ts'
 import { withoutHopByHop } from './hop-by-hop.ts'
+import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
 import { forwardedLines, rawHead, rawReply } from './reply.ts'
 import { splice } from './splice.ts'
@@ -40,7 +41,7 @@ export function tunnel(permit: Permit, client: Duplex, head: Buffer, upstream: U
       client.off('close', cancel)
       events.failed(failure)
       events.answered(503)
-      client.end(rawReply(textReply(503, failureBody(failure)), permit.responseChanges))
+      sendLastBytes(client, rawReply(textReply(503, failureBody(failure)), permit.responseChanges))
     },
   })
 }
@@ -52,7 +53,7 @@ async function relay(body: AsyncIterable<Uint8Array>, client: Duplex): Promise<v
       if (!client.write(chunk)) await new Promise((resolve) => client.once('drain', resolve).once('close', resolve))
       if (client.destroyed) return
     }
-    client.end()
+    sendLastBytes(client)
   } catch {
     client.destroy()
   }

@@ -64,6 +64,7 @@ export const catalog = {
   SP404: entry('warning', 'a `*` that is no wildcard'),
   SP501: entry('error', 'an address cannot be listened on'),
   SP502: entry('error', 'the engine of an authorizer cannot be loaded'),
+  SP503: entry('error', 'a certificate cannot be had'),
 } as const satisfies Record<string, Entry>
 
 export type Code = keyof typeof catalog

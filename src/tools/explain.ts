@@ -1,37 +1,40 @@
-import { createHash } from 'node:crypto'
 import type { RequestAuthenticator } from '../authn/authentication.ts'
+import { createGivenClaims } from '../authn/given-claims.ts'
 import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator } from '../authn/request-authenticator.ts'
-import type { CheckClient, CheckOutcome } from '../extauthz/check.ts'
-import type { IpAddress } from '../match/ip.ts'
+import { findTokens, prepareLocations } from '../authn/token-locations.ts'
+import type { CheckClient } from '../extauthz/check.ts'
 import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
 import type { AuthorizationPolicy } from '../mesh/authorization-policy.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Provider } from '../mesh/provider.ts'
 import { usableProvider } from '../mesh/providers.ts'
 import { serviceOfHost } from '../mesh/registry.ts'
+import type { JwtRule } from '../mesh/request-authentication.ts'
 import type { TargetService } from '../mesh/service.ts'
 import type { Workload } from '../mesh/workload.ts'
 import { compile } from '../policy/compile.ts'
 import type { Decider } from '../policy/decider.ts'
 import type { Decision } from '../policy/decision.ts'
-import type { ConnectionFacts } from '../policy/facts.ts'
 import type { PolicyIr } from '../policy/ir.ts'
 import { lower } from '../policy/lower.ts'
-import { type AuthorizedConnection, authorize, type ChainRequest } from '../proxy/authorize.ts'
+import { authorize, type ChainRequest } from '../proxy/authorize.ts'
 import { authorizeConnection } from '../proxy/authorize-connection.ts'
 import { deniedConnection } from '../proxy/decisions.ts'
-import { readEdgeHead } from '../proxy/edge-head.ts'
-import { remoteIpOf } from '../proxy/remote-ip.ts'
-import { type RefusedHead, type RequestHead, readHead } from '../proxy/request-head.ts'
-import type { ProviderAnswer, TestHttpRequest, TestRequest } from './request.ts'
+import { grpcStatusOf, isGrpcRequest } from '../proxy/local-reply.ts'
+import type { RefusedHead } from '../proxy/request-head.ts'
+import { requestNotes } from './explain-notes.ts'
+import { GivenProviders } from './given-providers.ts'
+import { bodyOf, connectionOf, headOf } from './given-request.ts'
+import { hasMaskedToken, passingMasked } from './masked.ts'
+import { BOTH, isProblem, type RequestProblem, type TestHttpRequest, type TestRequest } from './request.ts'
 import { type Trace, tracing } from './trace.ts'
 
 export interface ExplainOptions {
   readonly mesh: Mesh
   readonly workload: Workload
-  /** The workload's own port, for requests that name none. */
-  readonly port: number
+  /** The workload's own port, for requests that name none; null when they all must. */
+  readonly port: number | null
   readonly keys: KeySource
   /** Milliseconds since the epoch; what tokens are judged by. */
   readonly now: () => number
@@ -41,13 +44,15 @@ export interface ExplainOptions {
 
 /** A decision with, on demand, how every rule fared. */
 export interface Explanation {
-  readonly id: string
+  readonly id: string | number | null
   readonly decision: Decision
   readonly trace: Trace | null
+  /** What whoever reads the decision should know besides, in the terms of the request. */
+  readonly notes: readonly string[]
 }
 
 export interface Explainer {
-  explain(request: TestRequest, options: { readonly trace: boolean }): Promise<Explanation>
+  explain(request: TestRequest, options: { readonly trace: boolean }): Promise<Explanation | RequestProblem>
 }
 
 /**
@@ -55,82 +60,93 @@ export interface Explainer {
  * could tell (its certificate, its addresses) comes from the request.
  */
 export function createExplainer(options: ExplainOptions): Explainer {
-  const forAll = preparePolicies(options, null)
+  const forAll = prepare(options, null)
   // A waypoint's policies depend on the service that a request is for: as many as the files have, at most.
-  const byService = new Map<string, Prepared>()
-  const preparedFor = (request: TestRequest): Prepared => {
-    const service = targetOf(options, request)
+  const byService = new Map<string, Target>()
+  const targetOf = (request: TestRequest): Target => {
+    const service = serviceOf(options, request)
     if (service === null) return forAll
     const key = `${service.kind} ${service.namespace}/${service.name}`
     const known = byService.get(key)
     if (known !== undefined) return known
-    const fresh = preparePolicies(options, service)
+    const fresh = prepare(options, service)
     byService.set(key, fresh)
     return fresh
   }
   return {
     async explain(request, { trace }) {
-      const { policies, ir, deciders, authenticator } = preparedFor(request)
+      const port = request.destination.port ?? options.port
+      if (port === null) return { code: 'no_port', message: 'the request has no `destination.port`' }
+      const target = targetOf(request)
       const protocol = request.http === null ? 'tcp' : 'http'
-      const traced = trace ? tracing(deciders[protocol], ir[protocol], policies) : null
-      const decider = traced?.decider ?? deciders[protocol]
-      const decision = await decide(options, request, decider, ir[protocol], authenticator)
-      return { id: request.id, decision, trace: traced?.trace() ?? null }
+      const { decider, ir } = target[protocol]
+      const traced = trace ? tracing(decider, ir, target.policies) : null
+      const decision = await decide(target, request, port, traced?.decider ?? decider)
+      if (isProblem(decision)) return decision
+      const notes = requestNotes(request, options.mesh, target.policies, target.jwtRules)
+      return { id: request.id, decision, trace: traced?.trace() ?? null, notes }
     },
   }
 }
 
-/** What applies to a workload, or to one service behind a waypoint. */
-interface Prepared {
-  readonly policies: readonly AuthorizationPolicy[]
-  readonly ir: { readonly http: PolicyIr; readonly tcp: PolicyIr }
-  readonly deciders: { readonly http: Decider; readonly tcp: Decider }
-  readonly authenticator: RequestAuthenticator | null
-}
-
-function preparePolicies({ mesh, workload, keys }: ExplainOptions, service: TargetService | null): Prepared {
-  const policies = authorizationPoliciesFor(mesh, workload, service)
-  const jwtRules = jwtRulesFor(mesh, workload, service)
-  const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
-  const lowered = (protocol: 'http' | 'tcp') =>
-    lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
-  const ir = { http: lowered('http'), tcp: lowered('tcp') }
-  const deciders = { http: compile(ir.http), tcp: compile(ir.tcp) }
-  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, keys)
-  return { policies, ir, deciders, authenticator }
-}
-
-function targetOf({ mesh, workload }: ExplainOptions, { http }: TestRequest): TargetService | null {
+function serviceOf({ mesh, workload }: ExplainOptions, { http }: TestRequest): TargetService | null {
   if (workload.role.kind !== 'waypoint' || http === null || http.host === null) return null
   return serviceOfHost(mesh, workload.namespace, http.host)
 }
 
-async function decide(
-  options: ExplainOptions,
-  request: TestRequest,
-  decider: Decider,
-  ir: PolicyIr,
-  authenticator: RequestAuthenticator | null,
-): Promise<Decision> {
+/** One workload, or one service behind a waypoint, with what is made once for all requests. */
+interface Target {
+  readonly options: ExplainOptions
+  readonly policies: readonly AuthorizationPolicy[]
+  readonly jwtRules: readonly JwtRule[]
+  readonly authenticator: RequestAuthenticator | null
+  readonly http: Engine
+  readonly tcp: Engine
+}
+
+interface Engine {
+  readonly ir: PolicyIr
+  readonly decider: Decider
+}
+
+function prepare(options: ExplainOptions, service: TargetService | null): Target {
   const { mesh, workload } = options
-  const connection = connectionOf(options, request)
-  const { facts } = connection
-  if (facts.peer === '' && mtlsModeFor(mesh, workload, facts.destinationPort) === 'STRICT') {
+  const policies = authorizationPoliciesFor(mesh, workload, service)
+  const jwtRules = jwtRulesFor(mesh, workload, service)
+  const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
+  const engine = (protocol: 'http' | 'tcp'): Engine => {
+    const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
+    return { ir, decider: compile(ir) }
+  }
+  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, options.keys)
+  return { options, policies, jwtRules, authenticator, http: engine('http'), tcp: engine('tcp') }
+}
+
+async function decide(
+  target: Target,
+  request: TestRequest,
+  port: number,
+  decider: Decider,
+): Promise<Decision | RequestProblem> {
+  const { options } = target
+  const connection = connectionOf(options, request, port)
+  if (connection.facts.peer === '' && mtlsModeFor(options.mesh, options.workload, port) === 'STRICT') {
     return deniedConnection('peer', null, null)
   }
-  const providers = new GivenProviders(options, request.providers)
-  const clients = ir.custom.kind === 'ask' ? providers.clientsFor(ir.custom.provider) : new Map()
-  const policies = { decider, authenticator: claimsOf(request.http, authenticator), providers: clients }
+  const { custom } = (request.http === null ? target.tcp : target.http).ir
+  const given = new GivenProviders(request.providers, options.ask)
+  const providers = custom.kind === 'ask' ? given.clientsFor(custom.provider) : new Map<string, CheckClient>()
   const signal = new AbortController().signal
   let decision: Decision
   if (request.http === null) {
+    const policies = { decider, authenticator: null, providers }
     decision = await authorizeConnection(connection, policies, options.now(), signal, () => {})
   } else {
-    const head = headOf(request.http, connection, options)
-    if (head.kind === 'refused') {
-      const { status, body, details } = head
-      return { decision: 'deny', status, body, phase: 'http', policy: null, details }
-    }
+    const { http } = request
+    const head = headOf(http, connection, options)
+    if (head.kind === 'refused') return refusedHead(head, http)
+    const authenticator = authenticatorOf(target, http, head.path)
+    if (authenticator !== null && isProblem(authenticator)) return authenticator
     const chain: ChainRequest = {
       connection,
       id: head.id,
@@ -139,130 +155,47 @@ async function decide(
       path: head.path,
       host: head.host,
       scheme: head.scheme,
-      protocol: request.http.protocol,
+      protocol: http.protocol,
       headers: head.headers,
-      remoteIp: request.http.remoteIp ?? head.remoteIp,
-      body: bodyOf(request.http),
+      remoteIp: http.remoteIp ?? head.remoteIp,
+      body: bodyOf(http),
       signal: () => signal,
     }
-    decision = (await authorize(chain, policies, () => {})).decision
+    decision = (await authorize(chain, { decider, authenticator, providers }, () => {})).decision
   }
-  return providers.unanswered === null || decision.decision === 'deny'
+  // The answer to a HEAD has no content (RFC 9110, 9.3.2).
+  if (request.http?.method === 'HEAD' && decision.body !== null) decision = { ...decision, body: '' }
+  return given.unanswered === null || decision.decision === 'deny'
     ? decision
-    : { ...decision, decision: 'ask', status: null, phase: 'custom', provider: providers.unanswered }
+    : { ...decision, decision: 'ask', status: null, phase: 'custom', provider: given.unanswered }
 }
 
-function connectionOf(options: ExplainOptions, request: TestRequest): AuthorizedConnection {
-  const port = request.destination.port ?? options.port
-  const facts: ConnectionFacts = {
-    peer: request.source.peer,
-    sourceIp: request.source.ip,
-    destinationIp: request.destination.ip,
-    destinationPort: port,
-    sni: request.destination.sni,
-  }
-  const own = facts.peer === '' ? '' : ownId(options)
+/** What the parser refuses has no content type yet; everything later is told to a gRPC client in its own way. */
+function refusedHead({ status, body, details }: RefusedHead, { headers }: TestHttpRequest): Decision {
+  const refused = { ...deniedConnection('http', null, details), status, body }
+  if (details.startsWith('http1.') || !isGrpcRequest(headers)) return refused
   return {
-    facts,
-    source: { ip: request.source.ipText, port: 0, principal: facts.peer },
-    destination: { ip: request.destination.ipText, port, principal: own },
+    ...refused,
+    status: 200,
+    body: '',
+    grpcStatus: grpcStatusOf(status),
+    ...(body === '' ? {} : { grpcMessage: body }),
   }
 }
 
-function ownId({ mesh, workload }: ExplainOptions): string {
-  return `spiffe://${mesh.config.trustDomain}/ns/${workload.namespace}/sa/${workload.serviceAccount}`
-}
-
-type Head = (RequestHead & { readonly remoteIp: IpAddress }) | RefusedHead
-
-function headOf(request: TestHttpRequest, connection: AuthorizedConnection, { mesh, workload }: ExplainOptions): Head {
-  const { peer, sourceIp, destinationIp } = connection.facts
-  const host = request.host ?? `${workload.name}.${workload.namespace}`
-  const raw = {
-    method: request.method,
-    url: request.path,
-    httpVersionMajor: 1,
-    httpVersionMinor: 1,
-    rawHeaders: ['host', host, ...request.headers.toRaw()],
+/** The workload's own, or what stands in for it: claims that were given, or a token that is masked. */
+function authenticatorOf(
+  { authenticator, jwtRules }: Target,
+  { claims, headers }: TestHttpRequest,
+  path: string,
+): RequestAuthenticator | RequestProblem | null {
+  if (claims !== null) {
+    const token = jwtRules.some((rule) => findTokens(prepareLocations(rule), headers, path).length > 0)
+    if (token && !hasMaskedToken(jwtRules, headers, path)) return { code: 'bad_request', message: BOTH }
+    return (
+      createGivenClaims(jwtRules, claims) ?? { code: 'bad_request', message: '`claims` is nothing a token can hold' }
+    )
   }
-  const options = {
-    pathMode: mesh.config.pathNormalization,
-    secure: request.scheme === 'https',
-    clientCertificate: peer === '' ? null : certificateElement(connection.destination.principal, peer),
-    upgrade: false,
-  }
-  const { role } = workload
-  if (role.kind === 'gateway' || role.kind === 'gatewayApi') {
-    const trustedHops = mesh.config.numTrustedProxies
-    return readEdgeHead(raw, { ...options, trustedHops, peer: sourceIp, own: destinationIp })
-  }
-  const head = readHead(raw, options)
-  return head.kind === 'refused' ? head : { ...head, remoteIp: remoteIpOf(head.headers, sourceIp) }
-}
-
-/** There is no certificate here, so its hash is that of the peer's name: a policy sees that the element is there. */
-function certificateElement(own: string, peer: string): string {
-  const hash = createHash('sha256').update(peer).digest('hex')
-  return `By=${own};Hash=${hash};Subject="";URI=${peer}`
-}
-
-/** `claims` stands for a token that was verified. */
-function claimsOf(request: TestHttpRequest | null, authenticator: RequestAuthenticator | null) {
-  const claims = request?.claims ?? null
-  if (claims === null) return authenticator
-  return { authenticate: ({ path }: { readonly path: string }) => ({ kind: 'accepted' as const, claims, path }) }
-}
-
-function bodyOf(request: TestHttpRequest): ChainRequest['body'] {
-  const bytes = Buffer.from(request.body ?? '', 'latin1')
-  return {
-    present: bytes.length > 0,
-    async buffer({ maxRequestBytes, allowPartialMessage }) {
-      const partial = bytes.length > maxRequestBytes
-      if (partial && !allowPartialMessage) return { kind: 'tooLarge' }
-      return { kind: 'read', body: { bytes: bytes.subarray(0, maxRequestBytes), partial } }
-    },
-  }
-}
-
-/** Providers whose answers were given with the request; one without an answer is noted and taken to allow. */
-class GivenProviders {
-  unanswered: string | null = null
-  readonly #options: ExplainOptions
-  readonly #answers: ReadonlyMap<string, ProviderAnswer>
-
-  constructor(options: ExplainOptions, answers: ReadonlyMap<string, ProviderAnswer>) {
-    this.#options = options
-    this.#answers = answers
-  }
-
-  clientsFor(provider: Provider): ReadonlyMap<string, CheckClient> {
-    const answer = this.#answers.get(provider.name)
-    if (answer === undefined && this.#options.ask !== null) {
-      return new Map([[provider.name, this.#options.ask(provider)]])
-    }
-    const check = async () => this.#outcome(provider.name, answer)
-    return new Map([[provider.name, { check, close: async () => {} }]])
-  }
-
-  #outcome(name: string, answer: ProviderAnswer | undefined): CheckOutcome {
-    if (answer === undefined) {
-      this.unanswered = name
-      return { kind: 'allow', changes: [], responseChanges: [] }
-    }
-    switch (answer.kind) {
-      case 'error':
-        return { kind: 'error', reason: answer.error, message: 'as given with the request' }
-      case 'answer':
-        return answer.allow
-          ? {
-              kind: 'allow',
-              changes: answer.headers.map(([name, value]) => ({ kind: 'set', name, value })),
-              responseChanges: [],
-            }
-          : { kind: 'deny', status: answer.status, headers: answer.headers, body: Buffer.from(answer.body, 'latin1') }
-      default:
-        return answer satisfies never
-    }
-  }
+  if (authenticator === null || !hasMaskedToken(jwtRules, headers, path)) return authenticator
+  return passingMasked(jwtRules, authenticator)
 }

@@ -4,7 +4,7 @@ import type { Facts } from '../policy/facts.ts'
 import { traceRule } from '../policy/interpret.ts'
 import type { PolicyIr, RuleIr } from '../policy/ir.ts'
 import type { MatchAttempt } from '../policy/trace.ts'
-import type { Json } from '../source/document.ts'
+import type { Json, Path, Position } from '../source/document.ts'
 
 /** Every policy of the workload and how each of its rules fared, in the order of evaluation. */
 export interface Trace {
@@ -18,15 +18,20 @@ export interface PolicyTrace {
   readonly dryRun: boolean
   readonly file: string
   readonly line: number
+  readonly column: number
   /** False when an earlier stage had already refused. */
   readonly reached: boolean
-  readonly matched: boolean
+  /** Null when an earlier stage left nothing to match against. */
+  readonly matched: boolean | null
   readonly rules: readonly TracedRule[]
 }
 
 export interface TracedRule {
   readonly id: string
-  readonly matched: boolean
+  readonly line: number
+  readonly column: number
+  /** As the policy's. */
+  readonly matched: boolean | null
   /** Istio leaves the rule out: a value or key in it cannot be expressed here. */
   readonly dropped?: true
   /** The first field that did not match, one for each alternative of `from` or `to`. */
@@ -51,21 +56,24 @@ export function tracing(
   const rules = new Map<AuthorizationPolicy, RuleIr[]>()
   for (const rule of everyRule(ir)) rules.set(rule.policy, [...(rules.get(rule.policy) ?? []), rule])
   const traces = new Map<AuthorizationPolicy, PolicyTrace>()
-  const record = (facts: Facts, custom: boolean) => {
+  const record = (which: readonly AuthorizationPolicy['action'][], facts: Facts, reached: boolean) => {
     for (const policy of policies) {
-      if ((policy.action === 'CUSTOM') !== custom) continue
-      traces.set(policy, tracePolicy(policy, rules.get(policy) ?? [], facts))
+      if (which.includes(policy.action)) {
+        traces.set(policy, tracePolicy(policy, rules.get(policy) ?? [], facts, reached))
+      }
     }
   }
   return {
     decider: {
       custom(facts) {
-        record(facts, true)
+        record(['CUSTOM'], facts, true)
         return decider.custom(facts)
       },
       decide(facts) {
-        record(facts, false)
-        return decider.decide(facts)
+        const verdict = decider.decide(facts)
+        record(['AUDIT', 'DENY'], facts, true)
+        record(['ALLOW'], facts, verdict.kind === 'allow' || verdict.phase !== 'deny')
+        return verdict
       },
       audit: (facts) => decider.audit(facts),
       dryRun: (facts) => decider.dryRun(facts),
@@ -73,7 +81,7 @@ export function tracing(
     trace: () => ({
       policies: [...policies]
         .sort((a, b) => ORDER.indexOf(a.action) - ORDER.indexOf(b.action))
-        .map((policy) => traces.get(policy) ?? tracePolicy(policy, [], null)),
+        .map((policy) => traces.get(policy) ?? tracePolicy(policy, [], null, false)),
     }),
   }
 }
@@ -88,37 +96,49 @@ function everyRule(ir: PolicyIr): RuleIr[] {
   return [...asked, ...refused, ...rest].flatMap((ruleset) => ruleset ?? [])
 }
 
-function tracePolicy(policy: AuthorizationPolicy, rules: readonly RuleIr[], facts: Facts | null): PolicyTrace {
-  const { document, path } = policy.origin
-  const traced = facts === null ? [] : traceRules(policy, rules, facts)
+function tracePolicy(
+  policy: AuthorizationPolicy,
+  rules: readonly RuleIr[],
+  facts: Facts | null,
+  reached: boolean,
+): PolicyTrace {
+  const traced = policy.rules.map((_, index) =>
+    facts === null
+      ? { ...named(policy, index), matched: null, failed: [] }
+      : traceOne(policy, index, rules.find((one) => one.index === index) ?? null, facts),
+  )
   return {
     policy: `${policy.meta.namespace}/${policy.meta.name}`,
     action: policy.action,
     dryRun: policy.dryRun,
-    file: document.file,
-    line: document.locate([...path, 'metadata', 'name'], 'key').line,
-    reached: facts !== null,
-    matched: traced.some((rule) => rule.matched),
+    file: policy.origin.document.file,
+    ...place(policy, ['metadata', 'name']),
+    reached,
+    matched: facts === null ? null : traced.some((rule) => rule.matched),
     rules: traced,
   }
 }
 
-function traceRules(policy: AuthorizationPolicy, rules: readonly RuleIr[], facts: Facts): TracedRule[] {
-  const { document, path } = policy.origin
-  return policy.rules.map((_, index) => {
-    const rule = rules.find((one) => one.index === index)
-    if (rule === undefined) {
-      const id = `ns[${policy.meta.namespace}]-policy[${policy.meta.name}]-rule[${index}]`
-      return { id, matched: false, dropped: true, failed: [] }
-    }
-    const { id, matched, failed } = traceRule(rule, facts)
-    return {
-      id,
-      matched,
-      failed: failed.map(({ field, at, expected, actual }) => {
-        const key = at.includes('when') ? 'key' : field
-        return { field, expected, actual, file: document.file, ...document.locate([...path, ...at, key], 'key') }
-      }),
-    }
-  })
+function traceOne(policy: AuthorizationPolicy, index: number, rule: RuleIr | null, facts: Facts): TracedRule {
+  if (rule === null) return { ...named(policy, index), matched: false, dropped: true, failed: [] }
+  const { id, matched, failed } = traceRule(rule, facts)
+  return {
+    ...named(policy, index),
+    id,
+    matched,
+    failed: failed.map(({ field, at, expected, actual }) => {
+      const key = at.includes('when') ? 'key' : field
+      return { field, expected, actual, file: policy.origin.document.file, ...place(policy, [...at, key]) }
+    }),
+  }
+}
+
+function named(policy: AuthorizationPolicy, index: number) {
+  const id = `ns[${policy.meta.namespace}]-policy[${policy.meta.name}]-rule[${index}]`
+  return { id, ...place(policy, ['spec', 'rules', index]) }
+}
+
+function place({ origin: { document, path } }: AuthorizationPolicy, within: Path): Position {
+  const { line, column } = document.locate([...path, ...within], 'key')
+  return { line, column }
 }

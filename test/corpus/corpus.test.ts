@@ -61,7 +61,7 @@ async function explain(folder: string, suite: { readonly workload: string; reado
     },
     backlog: () => 0,
     terminal: false,
-    stdin: async () => '',
+    stdin: async function* () {},
     env: {},
     cwd: folder,
     color: { stdout: false, stderr: false },

@@ -1,8 +1,11 @@
+import { randomUUID } from 'node:crypto'
 import { type IncomingHttpHeaders, type OutgoingHttpHeaders, type RequestListener, request } from 'node:http'
 import { connect } from 'node:net'
 import type { Duplex } from 'node:stream'
 
 export interface Answer {
+  /** Of the request: its `x-request-id`. */
+  readonly id: string
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly body: string
@@ -20,14 +23,16 @@ const PATIENCE = 10_000
 export function ask(port: number, path: string, { method = 'GET', headers = {}, body }: Asking = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
-    const options = { host: '127.0.0.1', port, path, method, agent: false, headers: { ...headers, ...length } }
+    const id = randomUUID()
+    const fields = { 'x-request-id': id, ...headers, ...length }
+    const options = { host: '127.0.0.1', port, path, method, agent: false, headers: fields }
     const message = request(options, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk) => chunks.push(chunk))
       response.once('error', reject)
       response.once('end', () => {
         const { statusCode = 0, headers } = response
-        resolve({ status: statusCode, headers, body: Buffer.concat(chunks).toString() })
+        resolve({ id, status: statusCode, headers, body: Buffer.concat(chunks).toString() })
       })
     })
     message.setTimeout(PATIENCE, () => message.destroy(new Error(`no answer to ${method} ${path}`)))

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { type Answer, ask, converse } from './exchange.ts'
@@ -135,11 +134,10 @@ async function configure(...files: string[]): Promise<void> {
   if (present.join() === files.join()) return
   const { kind, lines } = await backend.reload(() => {
     for (const file of present) stage.remove(`policies/${file}`)
-    for (const file of files) copyFileSync(examplePath(join('frontend-backend', file)), stage.path('policies', file))
+    for (const file of files) stage.copy(`frontend-backend/${file}`, `policies/${file}`)
   })
   assert.equal(kind, 'applied', lines.join('\n'))
   present = files
-  backend.forget()
 }
 
 for (const { name, files, statuses, phase, policy } of rows) {
@@ -152,7 +150,7 @@ for (const { name, files, statuses, phase, policy } of rows) {
         const answer = await column.send()
         assert.equal(answer.status, status)
         if (status === 403) assert.equal(answer.body, 'RBAC: access denied')
-        const decision = await backend.decision()
+        const decision = await backend.nextDecision()
         assert.deepEqual(
           [decision.decision, decision.responseStatus, decision.request.source.principal],
           [status === 200 ? 'allow' : 'deny', status, column.principal],
@@ -176,7 +174,7 @@ describe('STRICT', () => {
     await configure('strict.yaml')
     const request = 'GET /api/v1/data HTTP/1.1\r\nhost: backend\r\nconnection: close\r\n\r\n'
     assert.equal(await converse(doors.backend, request), '')
-    const { phase, details, responseStatus, policy } = await backend.decision()
+    const { phase, details, responseStatus, policy } = await backend.nextDecision()
     assert.deepEqual([phase, details, responseStatus, policy], ['peer', 'plaintext_under_strict_mtls', null, null])
     await assert.rejects(ask(doors.backend, '/api/v1/data'), { code: 'ECONNRESET' })
     assert.equal((await throughFrontend('/api/v1/data')).status, 200)

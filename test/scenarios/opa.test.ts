@@ -59,7 +59,7 @@ describe('with the embedded authorizer', () => {
   test('/headers without a token is refused with the answer of the authorizer', async () => {
     const answer = await ask(port, '/headers')
     assert.deepEqual([answer.status, answer.body], [403, 'no token\n'])
-    const { decision, phase, provider, policy, details, responseStatus, request } = await sidecar.decision()
+    const { decision, phase, provider, policy, details, responseStatus, request } = await sidecar.decision(answer.id)
     assert.deepEqual(
       { decision, phase, provider, policy, details, responseStatus, path: request.path },
       {
@@ -77,22 +77,23 @@ describe('with the embedded authorizer', () => {
   test('/get with a token for /headers is refused', async () => {
     const answer = await ask(port, '/get', bearer(token))
     assert.deepEqual([answer.status, answer.body], [403, 'the token is for paths that start with /headers\n'])
-    assert.equal((await sidecar.decision()).details, 'ext_authz_denied')
+    assert.equal((await sidecar.decision(answer.id)).details, 'ext_authz_denied')
   })
 
   test('/headers with the token reaches the application, and no log has the token', async () => {
     const answer = await ask(port, '/headers', bearer(token))
     assert.equal(answer.status, 200)
     assert.equal(JSON.parse(answer.body).headers.authorization, `Bearer ${token}`)
-    const decision = await sidecar.decision()
+    const decision = await sidecar.decision(answer.id)
     assert.deepEqual([decision.decision, decision.provider, decision.policy], ['allow', 'opa.local', null])
     assert.equal(decision.request.destination.port, 80, 'the port of the workload, not of the socket')
     assert.ok(![...sidecar.lines.stdout, ...sidecar.lines.stderr].join().includes(token.split('.')[2] as string))
   })
 
   test('/ip is not asked about', async () => {
-    assert.equal((await ask(port, '/ip')).status, 200)
-    const decision = await sidecar.decision()
+    const answer = await ask(port, '/ip')
+    assert.equal(answer.status, 200)
+    const decision = await sidecar.decision(answer.id)
     assert.deepEqual([decision.decision, decision.provider], ['allow', undefined])
   })
 
@@ -131,10 +132,9 @@ spec:
       stage.write('embedded/local.yaml', `${policy('DENY', 'x-deny')}---\n${policy('ALLOW', 'x-allow')}`)
     })
     assert.equal(applied.kind, 'applied', applied.lines.join('\n'))
-    sidecar.forget()
     const decided = async (asking: Asking) => {
-      const { status, body } = await ask(port, '/headers', asking)
-      const { phase, policy, provider } = await sidecar.decision()
+      const { id, status, body } = await ask(port, '/headers', asking)
+      const { phase, policy, provider } = await sidecar.decision(id)
       return { status, body: status === 200 ? '' : body, phase, policy, provider }
     }
     const provider = 'opa.local'
@@ -233,7 +233,7 @@ spec:
     const answer = await ask(sidecar.port(listener), '/headers', bearer(token))
     assert.deepEqual([answer.status, answer.body], [403, 'RBAC: access denied'])
     const policy = 'istio-ext-authz-opa.local-ns[default]-policy[httpbin-opa]-rule[0]-deny-due-to-bad-CUSTOM-action'
-    const { phase, policy: logged, details } = await sidecar.decision()
+    const { phase, policy: logged, details } = await sidecar.decision(answer.id)
     assert.deepEqual(
       { phase, policy: logged, details },
       {
@@ -254,11 +254,10 @@ spec:
     assert.deepEqual(await fourAnswers(port), [403, 403, 200, 200])
     assert.equal(await authorizer.stop(), 0)
 
-    sidecar.forget()
     assert.deepEqual(await fourAnswers(port), [403, 403, 403, 200])
     const answer = await ask(port, '/headers', bearer(token))
     assert.deepEqual([answer.status, answer.body], [403, ''])
-    const { phase, provider, details } = await sidecar.decision()
+    const { phase, provider, details } = await sidecar.decision(answer.id)
     assert.deepEqual(
       { phase, provider, details },
       { phase: 'custom', provider: 'opa.local', details: 'ext_authz_error' },

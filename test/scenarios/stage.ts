@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -40,12 +40,15 @@ export class Stage {
   /** The same, without waiting. */
   starting(...args: string[]): Sallyport {
     const off = ['health-port', 'metrics-port', 'admin-port'].flatMap((name) => [`--${name}`, '0'])
-    return this.sallyport('up', ...args, '--ca-dir', join(this.folder, 'ca'), '-o', 'json', ...off)
+    const ca = args.includes('--ca-dir') ? [] : ['--ca-dir', join(this.folder, 'ca')]
+    return this.sallyport('up', ...args, ...ca, '-o', 'json', ...off)
   }
 
   sallyport(...args: string[]): Sallyport {
     const program = new Sallyport(args, { XDG_DATA_HOME: join(this.folder, 'data') })
-    this.ending(() => program.stop())
+    this.ending(async () => {
+      if ((await program.stop()) === null) throw new Error(`${program.name} did not end when it was told to`)
+    })
     return program
   }
 
@@ -76,10 +79,12 @@ export class Stage {
     return join(this.folder, ...names)
   }
 
+  /** The file appears whole, so that nobody who watches its folder reads half of it. */
   write(name: string, text: string): string {
     const path = this.path(name)
     mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, text)
+    writeFileSync(this.path('.written'), text)
+    renameSync(this.path('.written'), path)
     return path
   }
 
@@ -99,11 +104,6 @@ export class Stage {
       text = text.replaceAll(from, String(to))
     }
     return this.write(name, text)
-  }
-
-  copyFolder(example: string, name: string): string {
-    cpSync(join(root, 'examples', example), this.path(name), { recursive: true })
-    return this.path(name)
   }
 }
 

@@ -8,6 +8,6 @@ export const authorizer: Command = {
   usage: ['authorizer -f PATH...'],
   positionals: null,
   options: [FILE, NAMESPACE],
-  examples: [['sallyport authorizer -f authorizer.yaml', 'serve what authorizer.yaml describes, for any Envoy']],
+  examples: [['sallyport authorizer -f examples/opa/authorizer.yaml', 'serve what the file describes, for any Envoy']],
   run: async (args, io) => (await import('../up/run-authorizer.ts')).runAuthorizer(args, io),
 }

@@ -1,74 +1,152 @@
-import { type ServedAuthorizer, serveAuthorizer } from '../../extauthz/engines/serve.ts'
+import { type LoadedEngine, type ServedAuthorizer, serveAuthorizer } from '../../extauthz/engines/serve.ts'
 import type { Authorizer } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
+import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
 
-/** Why an embedded authorizer does not run. */
-export interface AuthorizerProblem {
-  /** `engine`: its files cannot be loaded; `listen`: it cannot listen where it should. */
-  readonly what: 'engine' | 'listen'
-  readonly message: string
+/** What is to become of the authorizers, already listening: one of the two ends it. */
+export type AuthorizerChange =
+  | { readonly kind: 'failed'; readonly problems: readonly Diagnostic[] }
+  | {
+      readonly kind: 'prepared'
+      /** Ends those that are gone, and takes the engines of the others that were loaded anew. */
+      commit(): Promise<void>
+      /** Back to what was there before. */
+      undo(): Promise<void>
+    }
+
+/** What runs of one resource. */
+interface Entry {
+  readonly resource: Authorizer
+  readonly served: ServedAuthorizer
 }
 
-/** The embedded authorizers of one process. A changed one is started before the old one goes. */
+/**
+ * The embedded authorizers of one process. A changed one is started before the old one goes, unless they have an
+ * address in common.
+ */
 export class Authorizers {
   readonly #logger: Logger
-  readonly #served = new Map<string, { readonly resource: string; readonly served: ServedAuthorizer }>()
+  #served: ReadonlyMap<string, Entry> = new Map()
 
   constructor(logger: Logger) {
     this.#logger = logger
   }
 
-  /** How many are served. */
-  get size(): number {
-    return this.#served.size
-  }
-
-  /** Starts what is new, stops what is gone, reloads engines. The first problem ends it; what runs goes on. */
-  async apply(resources: readonly Authorizer[]): Promise<readonly AuthorizerProblem[]> {
-    const problems: AuthorizerProblem[] = []
-    const names = new Set(resources.map(nameOf))
-    for (const [name, { served }] of this.#served) {
-      if (names.has(name)) continue
-      this.#served.delete(name)
-      await served.close()
-      this.#logger.info('authorizer stopped', { authorizer: name })
-    }
+  /** Starts what is new or changed. When any of it cannot be started, what runs goes on as it was. */
+  async prepare(resources: readonly Authorizer[]): Promise<AuthorizerChange> {
+    const next = new Map<string, Entry>()
+    const engines: LoadedEngine[] = []
+    const started: Entry[] = []
+    const ended = new Map<string, Entry>()
+    const problems: Diagnostic[] = []
+    const kept = new Set(resources.map((resource) => this.#same(resource)))
     for (const resource of resources) {
-      const problem = await this.#apply(resource)
-      if (problem !== null) problems.push(problem)
+      const same = this.#same(resource)
+      if (same !== null) {
+        const engine = await same.served.load()
+        if (engine.kind === 'failed') problems.push(describe(resource, 'engine', engine.message))
+        else engines.push(engine)
+        next.set(nameOf(resource), { ...same, resource })
+        continue
+      }
+      const entry = await this.#start(resource, () => this.#makeRoom(resource, kept, ended))
+      if ('code' in entry) problems.push(entry)
+      else {
+        started.push(entry)
+        next.set(nameOf(resource), entry)
+      }
     }
-    return problems
+    const undo = () => this.#undo(started, ended)
+    if (problems.length > 0) {
+      await undo()
+      return { kind: 'failed', problems }
+    }
+    const commit = async () => {
+      const before = this.#served
+      this.#served = next
+      for (const engine of engines) engine.use()
+      for (const [name, entry] of before) {
+        if (next.get(name)?.served !== entry.served && !ended.has(name)) await entry.served.close()
+        if (!next.has(name)) this.#logger.info('authorizer stopped', { authorizer: name })
+      }
+    }
+    return { kind: 'prepared', commit, undo }
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#served.values()].map(({ served }) => served.close()))
-    this.#served.clear()
+    this.#served = new Map()
   }
 
-  async #apply(resource: Authorizer): Promise<AuthorizerProblem | null> {
-    const name = nameOf(resource)
-    const text = JSON.stringify({ ...resource, origin: null, meta: null })
-    const known = this.#served.get(name)
-    if (known?.resource === text) {
-      const reloaded = await known.served.reload()
-      if (reloaded.kind === 'kept') {
-        this.#logger.error('authorizer kept its last good engine', { authorizer: name, reason: reloaded.message })
-      }
-      return null
+  /** Ends those that have an address of `resource` and do not stay as they are. */
+  async #makeRoom(resource: Authorizer, kept: ReadonlySet<Entry | null>, ended: Map<string, Entry>): Promise<void> {
+    for (const [name, entry] of this.#served) {
+      if (kept.has(entry) || ended.has(name) || !shareAddress(entry.resource, resource)) continue
+      ended.set(name, entry)
+      await entry.served.close()
     }
-    // Its addresses may be the same as before, so the old one makes room first.
-    if (known !== undefined) await known.served.close()
-    const serving = await serveAuthorizer(resource, this.#logger)
-    if (serving.kind === 'failed') {
-      this.#served.delete(name)
-      return { what: serving.what, message: `authorizer ${name}: ${serving.message}` }
+  }
+
+  async #undo(started: readonly Entry[], ended: ReadonlyMap<string, Entry>): Promise<void> {
+    await Promise.all(started.map(({ served }) => served.close()))
+    const restored = new Map(this.#served)
+    for (const [name, { resource }] of ended) {
+      const entry = await this.#start(resource)
+      if ('code' in entry) {
+        restored.delete(name)
+        this.#logger.error('authorizer cannot be started again', { authorizer: name, reason: entry.message })
+      } else restored.set(name, entry)
     }
-    this.#served.set(name, { resource: text, served: serving.served })
+    this.#served = restored
+  }
+
+  /** The one that runs already as the resource says; null when there is none. */
+  #same(resource: Authorizer): Entry | null {
+    const known = this.#served.get(nameOf(resource))
+    return known !== undefined && contentOf(known.resource) === contentOf(resource) ? known : null
+  }
+
+  async #start(resource: Authorizer, makeRoom?: () => Promise<void>): Promise<Entry | Diagnostic> {
+    const serving = await serveAuthorizer(resource, this.#logger, makeRoom)
+    if (serving.kind === 'failed') return describe(resource, serving.what, serving.message)
     const { grpc, http } = serving.served.listening
     const address = (at: typeof grpc) => (at === null ? undefined : `${at.host}:${at.port}`)
-    this.#logger.info('authorizer listening', { authorizer: name, grpc: address(grpc), http: address(http) })
-    return null
+    this.#logger.info('authorizer listening', {
+      authorizer: nameOf(resource),
+      grpc: address(grpc),
+      http: address(http),
+    })
+    return { resource, served: serving.served }
   }
+}
+
+/** At the path of the engine, or at the address: of two the one that the message names. */
+function describe(resource: Authorizer, what: 'engine' | 'listen', message: string): Diagnostic {
+  const { document, path } = resource.origin
+  if (what === 'engine') {
+    const place = { document, path: [...path, 'spec', 'engine', 'module', 'path'], at: 'value' } as const
+    return diagnostic('SP502', place, `the engine cannot be loaded: ${oneLine(message)}`)
+  }
+  const port = (address: string | null) => address?.slice(address.lastIndexOf(':'))
+  const isHttp = resource.grpc === null || (resource.http !== null && message.endsWith(port(resource.http) ?? ''))
+  const place = { document, path: [...path, 'spec', isHttp ? 'http' : 'grpc', 'listen'], at: 'value' } as const
+  return diagnostic('SP501', place, `cannot listen here: ${message}`, {
+    help: 'end what listens there, or write another address',
+  })
+}
+
+/** Compilers write an excerpt of the source below their message, and the loader names whoever imported: us. */
+function oneLine(message: string): string {
+  const text = message.split('\n').slice(0, 3).join(' ').trim()
+  return text.replace(/ imported from .*[\\/]engines[\\/]module\.js$/, '')
+}
+
+function contentOf({ grpc, http, timeout, engine }: Authorizer): string {
+  return JSON.stringify({ grpc, http, timeout, engine })
+}
+
+function shareAddress(a: Authorizer, b: Authorizer): boolean {
+  return [a.grpc, a.http].some((address) => address !== null && (address === b.grpc || address === b.http))
 }
 
 function nameOf({ meta }: Authorizer): string {

@@ -1,5 +1,5 @@
 import type { DecisionLogEntry } from '../../proxy/decision-log.ts'
-import { type Args, UsageError } from '../command.ts'
+import type { Args } from '../command.ts'
 import type { Io } from '../io.ts'
 import { type Style, style } from '../style.ts'
 
@@ -9,8 +9,6 @@ const MOST_WAITING = 16 * 1024 * 1024
 /** Writes the decision log to stdout: an object a line, or a line for people. */
 export function decisionWriter(args: Args, io: Io): (entry: DecisionLogEntry) => void {
   const format = args.value('output') ?? (io.terminal ? 'text' : 'json')
-  if (format !== 'text' && format !== 'json')
-    throw new UsageError(`unknown output format \`${format}\``, 'text or json')
   const paint = style(io.color.stdout && !args.flag('no-color'))
   let dropped = 0
   return (entry) => {

@@ -1,11 +1,11 @@
 import type { X509Certificate } from 'node:crypto'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { openCaFolder } from '../../authn/ca-files.ts'
 import type { CertificateAuthority } from '../../authn/certificate-authority.ts'
 import { openCredentialFiles } from '../../authn/credential-files.ts'
 import { type CredentialSource, createIssuedCredentials } from '../../authn/credentials.ts'
 import { peerIdentity } from '../../authn/peer.ts'
-import { printWorkloadId } from '../../authn/spiffe-id.ts'
+import { parseWorkloadId, printWorkloadId } from '../../authn/spiffe-id.ts'
 import { forwardedClientCertificate } from '../../authn/xfcc.ts'
 import type { MeshConfig } from '../../mesh/mesh-config.ts'
 import type { Workload } from '../../mesh/workload.ts'
@@ -22,13 +22,14 @@ export type CertificateOrigin =
 export function readCertificateOrigin(args: Args, io: Io): CertificateOrigin {
   const [certificate, key, ca] = [args.value('cert'), args.value('key'), args.value('ca')]
   if (certificate === undefined && key === undefined && ca === undefined) {
-    return { kind: 'development', folder: args.value('ca-dir') ?? defaultFolder(io) }
+    return { kind: 'development', folder: resolve(io.cwd, args.value('ca-dir') ?? defaultFolder(io)) }
   }
   if (certificate === undefined || key === undefined || ca === undefined) {
     throw new UsageError('--cert, --key and --ca go together')
   }
   if (args.flag('ca-dir')) throw new UsageError('--ca-dir is for the development CA: leave it out with --cert')
-  return { kind: 'files', certificate, key, ca }
+  const path = (file: string) => resolve(io.cwd, file)
+  return { kind: 'files', certificate: path(certificate), key: path(key), ca: path(ca) }
 }
 
 /** One development root for all proxies of a user, so that they know each other. */
@@ -45,7 +46,7 @@ export class Identities {
   readonly #changed: () => void
   readonly #sources = new Map<string, CredentialSource>()
   #ca: CertificateAuthority | null = null
-  /** What cannot be had, as a message; once it is set, nothing more is tried. */
+  /** What could not be had the last time, as a message. */
   problem: string | null = null
 
   /** `changed` is called when a certificate has been replaced. */
@@ -60,6 +61,11 @@ export class Identities {
   of(workload: Workload, config: MeshConfig): WorkloadIdentity | null {
     const { namespace, serviceAccount } = workload
     const id = printWorkloadId({ trustDomain: config.trustDomain, namespace, serviceAccount })
+    // Names of files are made of it, and nobody would accept a certificate for it.
+    if (parseWorkloadId(id) === null) {
+      this.problem = `${id} is no workload's SPIFFE id`
+      return null
+    }
     const source = this.#sources.get(id) ?? this.#open(id, workload, config)
     if (source === null) return null
     const { certificate, key, ca } = source.current()

@@ -11,7 +11,7 @@ const RETIRE_AFTER = 60_000
 /** One client a provider, kept with its warm connections across reloads that do not change the provider. */
 export class ProviderClients {
   readonly #clients = new Map<string, CheckClient>()
-  readonly #retiring = new Set<NodeJS.Timeout>()
+  readonly #retiring = new Map<CheckClient, NodeJS.Timeout>()
   readonly #mesh: () => Mesh
 
   /** `mesh` is asked at every check, so that endpoints follow the files. */
@@ -42,16 +42,17 @@ export class ProviderClients {
       if (kept.has(key)) continue
       this.#clients.delete(key)
       const timer = setTimeout(() => {
-        this.#retiring.delete(timer)
+        this.#retiring.delete(client)
         void client.close()
       }, RETIRE_AFTER)
       timer.unref()
-      this.#retiring.add(timer)
+      this.#retiring.set(client, timer)
     }
   }
 
   async close(): Promise<void> {
-    for (const timer of this.#retiring) clearTimeout(timer)
-    await Promise.all([...this.#clients.values()].map((client) => client.close()))
+    for (const timer of this.#retiring.values()) clearTimeout(timer)
+    // An open connection would keep the process from ending.
+    await Promise.all([...this.#clients.values(), ...this.#retiring.keys()].map((client) => client.close()))
   }
 }

@@ -1,46 +1,60 @@
-import { resolve } from 'node:path'
 import { createLogger } from '../../observe/log.ts'
-import { diagnostic } from '../../source/diagnostic.ts'
+import type { Diagnostic } from '../../source/diagnostic.ts'
 import { type Args, UsageError } from '../command.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, load, report } from '../load.ts'
-import { watchPaths } from '../watch.ts'
+import { style } from '../style.ts'
+import { look, watchPaths } from '../watch.ts'
 import { Authorizers } from './authorizers.ts'
 
 /** `sallyport authorizer`: serves every Authorizer of the files until it is told to stop. */
 export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
-  const paths = filesOf(args)
+  const stop = io.stop
+  const files = filesOf(args, io)
   const read = async () => {
-    const { mesh, diagnostics } = await load(paths, args.value('namespace'), io)
-    return report(diagnostics, args, io, (one) => one.severity === 'error') ? null : mesh.authorizers
+    const { mesh, diagnostics } = await load(files, args.value('namespace'))
+    return report(diagnostics, args, io, isError) ? null : mesh.authorizers
   }
+  const since = await look(files.watched)
   const resources = await read()
   if (resources === null) return EXIT.invalid
   if (resources.length === 0)
     throw new UsageError('the files hold no Authorizer', 'kind: Authorizer, apiVersion: sallyport.dev/v1alpha1')
+  const paint = style(io.color.stderr && !args.flag('no-color'))
   const level = args.flag('verbose') ? 'debug' : 'info'
   const authorizers = new Authorizers(createLogger({ level, write: io.stderr, now: io.now, format: 'text' }))
-  const apply = async (wanted: typeof resources) => {
-    const problems = await authorizers.apply(wanted)
-    const diagnostics = problems.map(({ what, message }) =>
-      diagnostic(what === 'engine' ? 'SP502' : 'SP501', { file: 'sallyport authorizer' }, message),
-    )
-    return report(diagnostics, args, io)
-  }
   try {
-    await apply(resources)
-    if (authorizers.size < resources.length) return EXIT.invalid
-    const files = paths.filter((path) => path !== '-').map((path) => resolve(io.cwd, path))
-    const watcher = watchPaths([...files, ...resources.map(({ engine }) => engine.path)], async () => {
+    const apply = async (wanted: typeof resources): Promise<boolean> => {
+      const change = await authorizers.prepare(wanted)
+      if (change.kind === 'failed') return !report(change.problems, args, io, isError)
+      await change.commit()
+      return true
+    }
+    if (!(await apply(resources))) return EXIT.invalid
+    let current = resources
+    const reload = async (same: () => Promise<boolean>) => {
       const next = await read()
-      if (next === null) io.stderr('kept: the last good configuration stays in effect\n')
-      else await apply(next)
-    })
-    io.stderr('ready\n')
-    if (!io.stop.aborted) await new Promise((done) => io.stop.addEventListener('abort', done, { once: true }))
+      if (!(await same())) return
+      const kept = next === null || !(await apply(next))
+      if (!kept) current = next
+      io.stderr(
+        kept
+          ? `${paint.yellow('kept')}: the last good configuration stays in effect\n`
+          : `${paint.green('applied')}: the changed files are in effect\n`,
+      )
+    }
+    const paths = () => [...files.watched, ...current.map(({ engine }) => engine.path)]
+    const watcher = watchPaths({ paths, since, changed: reload })
+    await watcher.watching
+    io.stderr(`${paint.green('ready')}\n`)
+    if (!stop.aborted) await new Promise((done) => stop.addEventListener('abort', done, { once: true }))
     watcher.close()
     return EXIT.ok
   } finally {
     await authorizers.close()
   }
+}
+
+function isError({ severity }: Diagnostic): boolean {
+  return severity === 'error'
 }

@@ -1,16 +1,15 @@
-import { readFile } from 'node:fs/promises'
-import { resolve } from 'node:path'
 import { createAdmin } from '../../admin/index.ts'
 import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
-import { type Args, UsageError } from '../command.ts'
-import { InvalidInput } from '../input.ts'
+import { type Args, type Program, UsageError } from '../command.ts'
+import type { InputFiles } from '../files.ts'
+import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, load, report } from '../load.ts'
 import { style } from '../style.ts'
-import { watchPaths } from '../watch.ts'
+import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
 import { readCertificateOrigin } from './identities.ts'
 import { probeProviders } from './probe.ts'
@@ -18,8 +17,9 @@ import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
 
 /** `sallyport up`: loads, starts, watches, and ends when it is told to. */
-export async function runUp(args: Args, io: Io): Promise<ExitCode> {
-  const paths = filesOf(args)
+export async function runUp(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
+  const stop = io.stop
+  const files = filesOf(args, io)
   const placement = readPlacement(args)
   const ports = readPorts(args)
   const logger = loggerOf(args, io)
@@ -27,10 +27,11 @@ export async function runUp(args: Args, io: Io): Promise<ExitCode> {
     logger,
     now: io.now,
     certificates: readCertificateOrigin(args, io),
-    jwksCa: await readAll(args.values('jwks-ca'), io),
+    jwksCa: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
     decisions: decisionWriter(args, io),
   }
-  const plan = await readPlan(paths, placement, args, io)
+  const since = await look(files.watched)
+  const plan = await readPlan(files, placement, args, io)
   if (plan === null) return EXIT.invalid
   if (plan.local.length === 0 && plan.mesh.authorizers.length === 0) {
     throw new UsageError(
@@ -51,15 +52,20 @@ export async function runUp(args: Args, io: Io): Promise<ExitCode> {
     }
     const admin = await createAdmin(
       { ...ports, skipTakenPorts: true },
-      { ready: () => runtime.ready, metrics: runtime.metrics, version: VERSION, config: () => summary(runtime.plan) },
+      { ready: () => runtime.ready, metrics: runtime.metrics, version, config: () => summary(runtime.plan) },
     )
     if (admin.kind === 'adminError')
       throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
     for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
-    const watcher = watchPaths(watched(paths, plan, io), () => reload(paths, placement, args, io, runtime))
+    const watcher = watchPaths({
+      paths: () => [...files.watched, ...runtime.plan.mesh.authorizers.map(({ engine }) => engine.path)],
+      since,
+      changed: (same) => reload(files, placement, args, io, runtime, same),
+    })
+    await watcher.watching
     announce(runtime, args, io)
     void probeProviders(runtime, logger)
-    await stopped(io.stop)
+    await stopped(stop)
     watcher.close()
     await admin.close()
     return EXIT.ok
@@ -69,16 +75,24 @@ export async function runUp(args: Args, io: Io): Promise<ExitCode> {
 }
 
 /** What the files ask for, or null when they cannot be run; diagnostics have been printed then. */
-async function readPlan(paths: readonly string[], placement: Placement, args: Args, io: Io): Promise<Plan | null> {
-  const { mesh, diagnostics } = await load(paths, args.value('namespace'), io)
+async function readPlan(files: InputFiles, placement: Placement, args: Args, io: Io): Promise<Plan | null> {
+  const { mesh, diagnostics } = await load(files, args.value('namespace'))
   if (report(diagnostics, args, io, (one) => one.severity === 'error')) return null
   return { mesh, local: selectWorkloads(mesh, placement) }
 }
 
-async function reload(paths: readonly string[], placement: Placement, args: Args, io: Io, runtime: Runtime) {
+async function reload(
+  files: InputFiles,
+  placement: Placement,
+  args: Args,
+  io: Io,
+  runtime: Runtime,
+  same: () => Promise<boolean>,
+) {
   const paint = style(io.color.stderr && !args.flag('no-color'))
   try {
-    const plan = await readPlan(paths, placement, args, io)
+    const plan = await readPlan(files, placement, args, io)
+    if (!(await same())) return
     const problems = plan === null ? null : await runtime.apply(plan)
     if (plan !== null && problems !== null && problems.length === 0) {
       io.stderr(`${paint.green('applied')}: the changed files are in effect\n`)
@@ -96,17 +110,35 @@ async function reload(paths: readonly string[], placement: Placement, args: Args
   io.stderr(`${paint.yellow('kept')}: the last good configuration stays in effect\n`)
 }
 
-/** A problem at the place in the files that asks for what cannot be had. */
-function describe({ message, listener, cause }: RunProblem, { local }: Plan): Diagnostic {
-  for (const { workload, inbound, outbound } of local) {
-    const one =
-      inbound.find((ingress) => inboundId(workload, ingress) === listener) ??
-      outbound.find((egress) => outboundId(workload, egress) === listener)
-    if (one === undefined) continue
-    const help = `end what listens there, or take another address: --listen ${one.port}=127.0.0.1:PORT`
-    return diagnostic('SP501', one.origin ?? { file: '--listen' }, message, { help })
+/** A problem at the place in the files, or on the command line, that asks for what cannot be had. */
+function describe(problem: RunProblem, { local }: Plan): Diagnostic {
+  switch (problem.kind) {
+    case 'authorizer':
+      return problem.diagnostic
+    case 'certificate':
+      return diagnostic('SP503', { file: 'certificates' }, problem.message, {
+        help: 'see --ca-dir, or --cert, --key and --ca, of `sallyport up --help`',
+      })
+    case 'listener':
+      return describeListener(problem.id, problem.message, local)
+    default:
+      return problem satisfies never
   }
-  return diagnostic(cause === 'input' ? 'SP502' : 'SP501', { file: 'sallyport up' }, message)
+}
+
+function describeListener(id: string, message: string, local: Plan['local']): Diagnostic {
+  for (const { workload, inbound, outbound } of local) {
+    const ingress = inbound.find((one) => inboundId(workload, one) === id)
+    const one = ingress ?? outbound.find((egress) => outboundId(workload, egress) === id)
+    if (one === undefined) continue
+    const place = one.origin === null ? { file: '--listen' } : one.origin
+    const help =
+      ingress === undefined
+        ? 'end what listens there, or write another port'
+        : `end what listens there, or take another address: --workload ${workload.namespace}/${workload.name} --listen ${one.port}=127.0.0.1:PORT`
+    return diagnostic('SP501', place, message, { help })
+  }
+  return diagnostic('SP501', { file: id }, message)
 }
 
 /** The last line on stderr says `ready`; whoever waits for it reads the lines before it for addresses. */
@@ -133,11 +165,6 @@ function summary({ mesh, local }: Plan): unknown {
   }
 }
 
-function watched(paths: readonly string[], { mesh }: Plan, io: Io): readonly string[] {
-  const files = paths.filter((path) => path !== '-').map((path) => resolve(io.cwd, path))
-  return [...files, ...mesh.authorizers.map(({ engine }) => engine.path)]
-}
-
 function loggerOf(args: Args, io: Io): Logger {
   return createLogger({ level: args.flag('verbose') ? 'debug' : 'info', write: io.stderr, now: io.now, format: 'text' })
 }
@@ -152,21 +179,7 @@ function readPorts(args: Args) {
   return { health: port('health-port', 15021), metrics: port('metrics-port', 15020), admin: port('admin-port', 15000) }
 }
 
-async function readAll(paths: readonly string[], io: Io): Promise<readonly string[]> {
-  return Promise.all(
-    paths.map(async (path) => {
-      try {
-        return await readFile(resolve(io.cwd, path), 'utf8')
-      } catch (error) {
-        throw new InvalidInput(`${path}: ${error instanceof Error ? error.message : String(error)}`)
-      }
-    }),
-  )
-}
-
 function stopped(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve()
   return new Promise((done) => signal.addEventListener('abort', () => done(), { once: true }))
 }
-
-const VERSION = '0.1.0'

@@ -11,6 +11,7 @@ import type { ProxyConfig, WorkloadIdentity } from '../../proxy/config.ts'
 import { configure, type LocalWorkload } from '../../proxy/configure.ts'
 import type { DecisionLogEntry } from '../../proxy/decision-log.ts'
 import { type ApplyResult, createProxy, type ProxyServer } from '../../proxy/proxy.ts'
+import type { Diagnostic } from '../../source/diagnostic.ts'
 import { Authorizers } from './authorizers.ts'
 import { type CertificateOrigin, Identities } from './identities.ts'
 import { ProviderClients } from './provider-clients.ts'
@@ -30,13 +31,12 @@ export interface Plan {
   readonly local: readonly LocalWorkload[]
 }
 
-/** Why a plan is not running. `input` is what the files say, `environment` what this machine refuses. */
-export interface RunProblem {
-  readonly cause: 'input' | 'environment'
-  readonly message: string
-  /** The id of the listener that cannot be opened. */
-  readonly listener?: string
-}
+/** Why a plan is not running. */
+export type RunProblem =
+  | { readonly kind: 'authorizer'; readonly diagnostic: Diagnostic }
+  | { readonly kind: 'certificate'; readonly message: string }
+  /** `id` is that of the listener that cannot be opened. */
+  | { readonly kind: 'listener'; readonly id: string; readonly message: string }
 
 /** Everything that `up` keeps running, and the one way to change it. */
 export class Runtime {
@@ -103,21 +103,22 @@ export class Runtime {
   async #apply(plan: Plan): Promise<readonly RunProblem[]> {
     const config = this.#configure(plan)
     if (config === null) {
-      return [{ cause: 'environment', message: `no certificate: ${this.#identities.problem ?? 'unknown reason'}` }]
+      return [{ kind: 'certificate', message: this.#identities.problem ?? 'there is none' }]
     }
-    const authorizers = await this.#authorizers.apply(plan.mesh.authorizers)
-    const problems = authorizers.map(
-      ({ what, message }): RunProblem => ({ cause: what === 'engine' ? 'input' : 'environment', message }),
-    )
-    if (problems.length > 0) return problems
+    const authorizers = await this.#authorizers.prepare(plan.mesh.authorizers)
+    if (authorizers.kind === 'failed') {
+      return authorizers.problems.map((diagnostic) => ({ kind: 'authorizer', diagnostic }))
+    }
     // Endpoints and keys are looked up in the plan, so they are there before the first request that needs them.
     const before = this.#plan
     this.#use(plan)
     const result = await this.#start(config)
     if (result.kind === 'failed') {
       this.#use(before)
-      return result.errors.map(({ id, message }): RunProblem => ({ cause: 'environment', message, listener: id }))
+      await authorizers.undo()
+      return result.errors.map(({ id, message }) => ({ kind: 'listener', id, message }))
     }
+    await authorizers.commit()
     this.#clients.retain(plan.mesh.config.providers)
     return []
   }
@@ -157,7 +158,10 @@ export class Runtime {
   #renew(): void {
     if (this.#proxy === null) return
     void this.apply(this.#plan).then((problems) => {
-      for (const { message } of problems) this.#options.logger.error('the new certificate is not in use', { message })
+      for (const problem of problems) {
+        const { message } = problem.kind === 'authorizer' ? problem.diagnostic : problem
+        this.#options.logger.error('the new certificate is not in use', { message })
+      }
     })
   }
 }

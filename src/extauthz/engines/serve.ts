@@ -8,9 +8,15 @@ import { loadModule } from './module.ts'
 /** An embedded authorizer that is running. */
 export interface ServedAuthorizer {
   readonly listening: Listening
-  /** Loads the engine's files anew. What cannot be loaded is said, and the last good engine stays. */
-  reload(): Promise<{ readonly kind: 'reloaded' } | { readonly kind: 'kept'; readonly message: string }>
+  /** Loads the engine's files anew; the engine that runs stays until the new one is used. */
+  load(): Promise<LoadedEngine | { readonly kind: 'failed'; readonly message: string }>
   close(): Promise<void>
+}
+
+export interface LoadedEngine {
+  readonly kind: 'loaded'
+  /** From now on this engine decides. */
+  use(): void
 }
 
 export type Serving =
@@ -18,10 +24,18 @@ export type Serving =
   /** `engine`: its files cannot be loaded. `listen`: an address is taken or no address of this machine. */
   | { readonly kind: 'failed'; readonly what: 'engine' | 'listen'; readonly message: string }
 
-/** Starts an `Authorizer` resource: it listens only once its engine has been loaded. */
-export async function serveAuthorizer(resource: Authorizer, logger: Logger): Promise<Serving> {
+/**
+ * Starts an `Authorizer` resource: it listens only once its engine has been loaded. `makeRoom` is called in between, to
+ * end what has its addresses.
+ */
+export async function serveAuthorizer(
+  resource: Authorizer,
+  logger: Logger,
+  makeRoom: () => Promise<void> = async () => {},
+): Promise<Serving> {
   const first = await loadModule(resource.engine.path)
   if (first.kind === 'failed') return { kind: 'failed', what: 'engine', message: first.message }
+  await makeRoom()
   let checks: Checks = first.checks
   const server = createAuthorizer({
     check: (request) => checks.check(request),
@@ -38,11 +52,13 @@ export async function serveAuthorizer(resource: Authorizer, logger: Logger): Pro
       kind: 'serving',
       served: {
         listening,
-        async reload() {
+        async load() {
           const next = await loadModule(resource.engine.path)
-          if (next.kind === 'failed') return { kind: 'kept', message: next.message }
-          checks = next.checks
-          return { kind: 'reloaded' }
+          if (next.kind === 'failed') return next
+          const use = () => {
+            checks = next.checks
+          }
+          return { kind: 'loaded', use }
         },
         close: () => server.close(),
       },

@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import type { Authorizer, AuthorizerEngine } from '../authorizer.ts'
 import type { Meta, Origin } from '../resource.ts'
 import type { Cursor } from './cursor.ts'
@@ -45,7 +45,7 @@ const engine = map(
 )
 
 function besideDocument(path: string, at: Cursor): string {
-  return resolve(dirname(at.decoding.document.file), path)
+  return isAbsolute(path) ? path : join(dirname(at.decoding.document.file), path)
 }
 
 const spec = map(

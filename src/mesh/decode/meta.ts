@@ -31,11 +31,20 @@ const ignored = [
   'clusterName',
 ]
 
+/** Kubernetes takes much less. Names become ids of rules, in logs and in headers, with `/` between two of them. */
+const IN_LOGS = /^[^\s/\p{C}]*$/u
+
 function meta(open: boolean): Decoder<RawMeta> {
   return map(record(read, { ignored, open }), (raw, at) => {
     const name = raw.name === '' ? raw.generateName : raw.name
     if (name === '') {
       at.report('SP105', '`name` is required')
+      return undefined
+    }
+    const wrong = [name, raw.namespace ?? ''].find((text) => !IN_LOGS.test(text))
+    if (wrong !== undefined) {
+      const help = 'use lower-case letters, digits, hyphens and points'
+      at.report('SP106', `${JSON.stringify(wrong)} is not the name of a resource`, { help })
       return undefined
     }
     const created = typeof raw.creationTimestamp === 'string' ? Date.parse(raw.creationTimestamp) : Number.NaN

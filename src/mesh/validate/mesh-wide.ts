@@ -1,4 +1,5 @@
 import type { Diagnostic } from '../../source/diagnostic.ts'
+import type { Path } from '../../source/document.ts'
 import { suggest } from '../../source/suggest.ts'
 import type { AuthorizationPolicy } from '../authorization-policy.ts'
 import { selects } from '../labels.ts'
@@ -37,6 +38,30 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
         : `write \`${near}\``
     findings.atValue('SP303', [...at, kind, 'service'], reason, help)
   }
+}
+
+/** Istio refuses a mesh configuration with another name; it becomes part of certificates and of file names. */
+export function validateTrustDomainNames(mesh: Mesh, diagnostics: Diagnostic[]): void {
+  const { origin, trustDomain, trustDomainAliases } = mesh.config
+  if (origin === null) return
+  const findings = new Findings(origin, diagnostics)
+  const check = (path: Path, name: string) => {
+    if (isTrustDomainName(name)) return
+    const help = 'write a name like that of a host: `cluster.local`'
+    findings.atValue('SP210', path, `trust domain name ${JSON.stringify(name)} invalid`, help)
+  }
+  const written = (name: string, other: string) => (findings.written([name]) === undefined ? other : name)
+  check([written('trustDomain', 'trust_domain')], trustDomain)
+  const aliases = written('trustDomainAliases', 'trust_domain_aliases')
+  for (const [index, alias] of trustDomainAliases.entries()) check([aliases, index], alias)
+}
+
+const label = /^[a-zA-Z0-9]([-a-zA-Z0-9]{0,61}[a-zA-Z0-9])?$/
+
+/** Labels with points between them; it may end in a point. */
+function isTrustDomainName(name: string): boolean {
+  const labels = name.split('.')
+  return labels.every((text, i) => label.test(text) || (text === '' && i > 0 && i === labels.length - 1))
 }
 
 /** A CUSTOM policy whose provider is not declared is valid for Istio, whose proxies then refuse what it matches. */

@@ -87,7 +87,7 @@ function checkOne(findings: Findings, path: Path, index: number, field: string):
 
 export const checkPorts: ValuesCheck = (findings, path, _field, values) => {
   for (const [index, value] of values.entries()) {
-    if (/^[0-9]{1,10}$/.test(value) && Number(value) <= 65535) continue
+    if (/^[0-9]+$/.test(value) && Number(value) <= 65535) continue
     findings.atValue(
       'SP212',
       [...path, index],

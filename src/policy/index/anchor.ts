@@ -1,4 +1,4 @@
-import type { IpBlock } from '../../match/ip.ts'
+import { type IpBlock, printIp } from '../../match/ip.ts'
 import type { PathTemplate } from '../../match/path-template.ts'
 import { SPIFFE_SCHEME } from '../../match/spiffe.ts'
 import { isPseudoHeader } from '../header-lines.ts'
@@ -26,9 +26,37 @@ export type Anchor =
   | { readonly kind: 'port'; readonly port: number }
   | { readonly kind: 'sourceIp' | 'remoteIp' | 'destinationIp'; readonly block: IpBlock }
 
-/** A name for counting how many rules share an anchor. */
+/** A name for counting how many rules share an anchor. Kinds and shapes hold no NUL, so no two anchors share one. */
 export function anchorName(anchor: Anchor): string {
-  return JSON.stringify(anchor)
+  switch (anchor.kind) {
+    case 'path':
+    case 'host':
+    case 'method':
+    case 'sni':
+    case 'peer':
+      return `${anchor.kind}\0${keyName(anchor.key)}`
+    case 'segment':
+      return `segment\0${anchor.index}\0${anchor.text}`
+    case 'namespace':
+    case 'account':
+      return `${anchor.kind}\0${anchor.text}`
+    case 'header':
+      return `header\0${anchor.name}\0${keyName(anchor.key)}`
+    case 'claim':
+      return `claim\0${JSON.stringify(anchor.path)}\0${keyName(anchor.key)}`
+    case 'port':
+      return `port\0${anchor.port}`
+    case 'sourceIp':
+    case 'remoteIp':
+    case 'destinationIp':
+      return `${anchor.kind}\0${printIp(anchor.block.address)}/${anchor.block.bits}`
+    default:
+      return anchor satisfies never
+  }
+}
+
+function keyName(key: TextKey): string {
+  return key.shape === 'any' ? 'any' : `${key.shape}\0${key.text}`
 }
 
 /**

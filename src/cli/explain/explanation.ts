@@ -1,7 +1,7 @@
-import type { Explanation } from '../tools/explain.ts'
-import type { TestRequest } from '../tools/request.ts'
-import type { PolicyTrace, TracedField } from '../tools/trace.ts'
-import type { Style } from './style.ts'
+import type { Explanation } from '../../tools/explain.ts'
+import type { TestRequest } from '../../tools/request.ts'
+import type { PolicyTrace, TracedField } from '../../tools/trace.ts'
+import type { Style } from '../style.ts'
 
 /** The decision object of the command line's formats. */
 export function toJson({ id, decision, trace }: Explanation): object {
@@ -13,9 +13,10 @@ export function printExplanation(request: TestRequest, { decision, trace }: Expl
   const verdict = { allow: paint.green, deny: paint.red, ask: paint.yellow }[decision.decision](
     paint.bold(decision.decision.toUpperCase()),
   )
-  const what = request.http === null ? 'TCP connection' : `${request.http.method} ${request.http.path}`
-  const who = request.source.peer === '' ? `${request.source.ipText}, no mTLS` : request.source.peer.slice(9)
-  const status = decision.status === null ? '' : ` ${decision.status}`
+  const what = request.http === null ? 'TCP connection' : `${request.http.method} ${printable(request.http.path)}`
+  const who = request.source.peer === '' ? `${request.source.ipText}, no mTLS` : printable(request.source.peer.slice(9))
+  const grpc = decision.grpcStatus === undefined ? '' : `, grpc-status ${decision.grpcStatus}`
+  const status = decision.status === null ? '' : ` ${decision.status}${grpc}`
   const lines = [`${verdict}${status}  ${what}  ${paint.dim(`from ${who}`)}`, `  ${reason(decision)}`]
   for (const policy of trace?.policies ?? []) lines.push(...printPolicy(policy, paint))
   return `${lines.join('\n')}\n`
@@ -41,10 +42,10 @@ function reason(decision: Explanation['decision']): string {
     case 'peer':
       return 'the workload takes mTLS only (STRICT), and the caller has no certificate'
     case 'authn':
-      return `the token is refused: ${body}`
+      return `the token is refused: ${decision.grpcMessage ?? body}`
     case 'custom':
       return policy === null
-        ? `the provider \`${provider}\` refuses it (${details})`
+        ? `the provider \`${provider}\` ${details === 'ext_authz_denied' ? 'refuses it' : `cannot be asked (${details})`}`
         : `a CUSTOM rule matches, and its provider cannot be asked: ${policy}`
     case 'deny':
       return `a DENY rule matches: ${policy}`
@@ -60,18 +61,19 @@ function reason(decision: Explanation['decision']): string {
 function printPolicy(policy: PolicyTrace, paint: Style): string[] {
   const dry = policy.dryRun ? ' (dry-run)' : ''
   const head = `  ${policy.action}${dry} ${policy.policy}  ${paint.dim(`${policy.file}:${policy.line}`)}`
-  if (!policy.reached) return [`${head}  ${paint.dim('not reached')}`]
-  if (policy.rules.length === 0) return [head, '    has no rules, so it matches nothing']
+  const first = policy.reached ? head : `${head}  ${paint.dim('not reached')}`
+  if (policy.matched === null) return [first]
+  if (policy.rules.length === 0) return [first, '    has no rules, so it matches nothing']
   const rules = policy.rules.map((rule, index) => {
     const name = `    rule[${index}]`
     if (rule.dropped) return `${name} is left out here: it has a condition that cannot be met on this connection`
     if (rule.matched) return `${name} ${paint.bold('matches')}`
-    const [first] = rule.failed
-    return first === undefined
+    const [field] = rule.failed
+    return field === undefined
       ? `${name} does not match`
-      : `${name} does not match: ${printField(first)}  ${paint.dim(`${first.file}:${first.line}:${first.column}`)}`
+      : `${name} does not match: ${printField(field)}  ${paint.dim(`${field.file}:${field.line}:${field.column}`)}`
   })
-  return [head, ...rules]
+  return [first, ...rules]
 }
 
 function printField({ field, expected, actual }: TracedField): string {
@@ -87,4 +89,9 @@ function list(values: readonly string[]): string {
     .map((value) => JSON.stringify(value))
     .join(' or ')
   return values.length > 5 ? `${shown} or ${values.length - 5} more` : shown
+}
+
+/** Keeps a line one line, and a terminal unharmed, whatever the request holds. */
+function printable(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

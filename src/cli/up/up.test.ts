@@ -1,0 +1,238 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:http'
+import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { type Answer, folderOf, root, sallyport, start } from '../terminal.test.fixture.ts'
+
+/** Nothing but the proxies, and nothing of the user's. */
+const QUIET = ['--health-port', '0', '--metrics-port', '0', '--admin-port', '0', '--ca-dir', 'ca']
+
+/** A copy of an example that this test may change. */
+function exampleIn(t: TestContext, name: string): string {
+  const folder = folderOf(t, {})
+  cpSync(join(root, 'examples', name), folder, { recursive: true })
+  return folder
+}
+
+function edit(folder: string, file: string, change: (text: string) => string): void {
+  const path = join(folder, file)
+  writeFileSync(path, change(readFileSync(path, 'utf8')))
+}
+
+/** A port that somebody else listens on until the test ends. */
+async function takenPort(t: TestContext): Promise<number> {
+  const server = createTcpServer()
+  t.after(() => server.close())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+async function application(t: TestContext): Promise<number> {
+  const server: Server = createServer((_, response) => response.end('hello'))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return (server.address() as AddressInfo).port
+}
+
+async function refused(answer: Promise<Answer>, code: number, expected: RegExp): Promise<void> {
+  const { stdout, stderr, code: actual } = await answer
+  assert.match(stderr, expected)
+  assert.doesNotMatch(stderr, /^ +at .*:\d+|internal error:/m)
+  assert.deepEqual([stdout, actual], ['', code], stderr)
+}
+
+test('what the command line lacks or contradicts is a usage error', async () => {
+  const mesh = ['-f', 'examples/opa/mesh.yaml']
+  const web = [...mesh, '--workload', 'default/httpbin-with-opa']
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [mesh, /nothing to run: no Sidecar .* and there is no Authorizer/],
+    [web, /has no place to listen\n.*kind: Sidecar.*defaultEndpoint/s],
+    [[...mesh, '--workload', 'default/httpbin-with-op'], /did you mean `default\/httpbin-with-opa`\?/],
+    [[...web, '--listen', '8080=127.0.0.1:0'], /no Sidecar says where its application is/],
+    [[...web, '--listen', 'x', '--app', '3000'], /--listen: `x` is no port/],
+    [[...web, '--listen', '80', '--app', 'here'], /--app: `here` is no port/],
+    [[...mesh, '--app', '3000'], /--app needs --workload NAMESPACE\/NAME/],
+    [[...web, '--label', 'x'], /--label needs NAME=VALUE/],
+    [[...web, '--cert', 'a'], /--cert, --key and --ca go together/],
+    [[...web, '--key', 'a', '--ca', 'b'], /--cert, --key and --ca go together/],
+    [[...web, '--cert', 'a', '--key', 'b', '--ca', 'c', '--ca-dir', 'd'], /--ca-dir is for the development CA/],
+    [[...web, '--admin-port', '99999'], /--admin-port: `99999` is no port/],
+    [[...web, '-o', 'jsonl'], /--output: `jsonl` .*\n {2}did you mean `json`/],
+  ]
+  for (const [argv, expected] of cases) await refused(sallyport(['up', ...argv]), 2, expected)
+  await refused(sallyport(['authorizer', ...mesh]), 2, /the files hold no Authorizer/)
+})
+
+test('a mistake in the files keeps the proxy from starting, in the words of analyze', async () => {
+  const { stderr, stdout, code } = await sallyport(['up', '-f', 'examples/mistakes'])
+  assert.deepEqual([stdout, code], ['', 3])
+  const words = (await sallyport(['analyze', 'examples/mistakes'])).stdout.split('\n')
+  const said = stderr.trimEnd().split('\n')
+  assert.equal(said.filter((line) => line.includes(': error: ')).length, 6)
+  assert.deepEqual(
+    said.filter((line) => !words.includes(line)),
+    [],
+  )
+})
+
+test('a port in use is named at the place that asks for it', async (t) => {
+  const port = await takenPort(t)
+  const cwd = exampleIn(t, 'frontend-backend')
+  edit(cwd, 'sidecars.yaml', (text) => text.replace('18011', String(port)))
+  const files = ['workloads.yaml', 'addresses.yaml', 'sidecars.yaml'].flatMap((file) => ['-f', file])
+  const up = (more: readonly string[]) => sallyport(['up', ...files, ...QUIET, ...more], { cwd })
+  const frontend = ['--workload', 'default/frontend']
+  await refused(
+    up(frontend),
+    3,
+    new RegExp(
+      `^sidecars\\.yaml:11:7: error: 127\\.0\\.0\\.1:${port} is in use .*\\n.*--listen ${port}=127\\.0\\.0\\.1:PORT`,
+      'm',
+    ),
+  )
+  edit(cwd, 'sidecars.yaml', (text) => text.replaceAll(String(port), '18011').replaceAll('18000', String(port)))
+  const moved = [...frontend, '--listen', '18011=127.0.0.1:0']
+  await refused(up(moved), 3, new RegExp(`^sidecars\\.yaml:16:7: error: 127\\.0\\.0\\.1:${port} is in use`, 'm'))
+  const listen = ['--workload', 'default/backend', '--listen', `18081=127.0.0.1:${port}`]
+  await refused(up(listen), 3, new RegExp(`^--listen: error: 127\\.0\\.0\\.1:${port} is in use`, 'm'))
+})
+
+test('an authorizer that cannot be served is named at its place', async (t) => {
+  const taken = await takenPort(t)
+  const good = readFileSync(join(root, 'examples/opa/authorizer.ts'), 'utf8')
+  const cases: readonly (readonly [string | null, RegExp])[] = [
+    ['throw new Error("boom")', /^authorizer\.yaml:10:21: error: the engine cannot be loaded: boom \[SP502\]$/m],
+    [
+      'export const x = 1',
+      /^authorizer\.yaml:10:21: error: .*neither a function nor an object with `check\(request\)`/m,
+    ],
+    ['export default { check: 1 }', /neither a function nor an object/],
+    ['export const = 1', /^authorizer\.yaml:10:21: error: .*ERROR: Expected identifier/m],
+    [null, /^authorizer\.yaml:10:21: error: .*Cannot find module '[^']*absent\.ts' \[SP502\]$/m],
+    [good, new RegExp(`^authorizer\\.yaml:7:19: error: cannot listen here: .*${taken}.* \\[SP501\\]$`, 'm')],
+  ]
+  for (const [module, expected] of cases) {
+    const cwd = exampleIn(t, 'opa')
+    edit(cwd, 'authorizer.yaml', (text) => text.replace('9191', String(module === good ? taken : 0)))
+    if (module === null) edit(cwd, 'authorizer.yaml', (text) => text.replace('./authorizer.ts', './absent.ts'))
+    else writeFileSync(join(cwd, 'authorizer.ts'), module)
+    await refused(sallyport(['authorizer', '-f', 'authorizer.yaml'], { cwd }), 3, expected)
+    const argv = ['up', '-f', '.', '--workload', 'default/httpbin-with-opa', '--listen', '80=127.0.0.1:0', ...QUIET]
+    await refused(sallyport(argv, { cwd }), 3, expected)
+  }
+})
+
+test('certificates that cannot be had keep the proxy from starting', async (t) => {
+  const cwd = folderOf(t, { file: 'not a folder', 'a.pem': 'not a certificate' })
+  const web = ['-f', join(root, 'examples/opa/mesh.yaml'), '--workload', 'default/httpbin-with-opa']
+  const up = (...more: string[]) =>
+    sallyport(['up', ...web, '--listen', '80=127.0.0.1:0', '--app', '3000', ...more], { cwd })
+  await refused(up('--ca-dir', join(cwd, 'file/ca')), 3, /^certificates: error: .*not a directory.* \[SP503\]$/m)
+  await refused(up('--cert', 'absent.pem', '--key', 'a', '--ca', 'b'), 3, /^certificates: error: .*absent\.pem/m)
+  const pem = join(cwd, 'a.pem')
+  await refused(up('--cert', pem, '--key', pem, '--ca', pem), 3, /^certificates: error: .*a\.pem/m)
+  await refused(up('--jwks-ca', 'absent.pem'), 3, /^error: absent\.pem: no such file or folder$/m)
+})
+
+test('a provider that does not answer at start is a warning, and what it would decide is refused', async (t) => {
+  const port = await freePort()
+  const cwd = exampleIn(t, 'opa')
+  edit(cwd, 'mesh.yaml', (text) => text.replaceAll('9191', String(port)))
+  const argv = ['up', '-f', 'mesh.yaml', '--workload', 'default/httpbin-with-opa', ...QUIET]
+  const app = await application(t)
+  const up = start(t, [...argv, '--listen', '80=127.0.0.1:0', '--app', `127.0.0.1:${app}`], { cwd })
+  const talk = await up.hears(/does not answer/)
+  assert.match(talk, /warn .*provider opa\.local does not answer; requests that ask it are refused with 403/)
+  const at = /inbound default\/httpbin-with-opa:80 at (\S+)/.exec(talk)?.[1]
+  assert.equal((await fetch(`http://${at}/headers`)).status, 403)
+  const free = await fetch(`http://${at}/ip`)
+  assert.deepEqual([free.status, await free.text()], [200, 'hello'])
+  const { code, stdout } = await up.stop()
+  assert.equal(code, 0)
+  const lines = stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map(({ decision, phase, provider, details }) => [decision, phase, provider, details]),
+    [
+      ['deny', 'custom', 'opa.local', 'ext_authz_error'],
+      ['allow', 'none', undefined, null],
+    ],
+  )
+  // What it logged is what explain reads.
+  const again = await sallyport(
+    ['explain', '-f', 'mesh.yaml', '--workload', 'default/httpbin-with-opa', '--requests', '-', '-o', 'jsonl'],
+    { cwd, stdin: stdout },
+  )
+  assert.equal(again.code, 0, again.stderr)
+  const explained = again.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).decision)
+  assert.deepEqual(explained, ['ask', 'allow'])
+})
+
+test('a changed file takes effect, a bad one does not, and standard input stays', async (t) => {
+  const app = await application(t)
+  const cwd = exampleIn(t, 'frontend-backend')
+  const files = ['-f', 'workloads.yaml', '-f', 'policy.yaml', '-f', '-']
+  writeFileSync(join(cwd, 'policy.yaml'), '')
+  const listen = ['--workload', 'default/backend', '--listen', '80=127.0.0.1:0', '--app', `127.0.0.1:${app}`]
+  const stdin = policy('stdin', 'DENY', '/stdin')
+  const up = start(t, ['up', ...files, ...listen, ...QUIET], { cwd, stdin })
+  const at = /inbound default\/backend:80 at (\S+)/.exec(await up.hears(/^ready$/m))?.[1]
+  const status = async (path: string) => (await fetch(`http://${at}${path}`)).status
+  assert.deepEqual([await status('/'), await status('/stdin')], [200, 403])
+  writeFileSync(join(cwd, 'policy.yaml'), policy('file', 'DENY', '/file'))
+  await up.hears(/^applied: /m)
+  assert.deepEqual([await status('/'), await status('/stdin'), await status('/file')], [200, 403, 403])
+  writeFileSync(join(cwd, 'policy.yaml'), policy('file', 'DENI', '/file'))
+  assert.match(await up.hears(/^kept: /m), /^policy\.yaml:5:11: error: .*DENI/m)
+  assert.deepEqual([await status('/'), await status('/stdin'), await status('/file')], [200, 403, 403])
+})
+
+function policy(name: string, action: string, path: string): string {
+  return `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: ${name}, namespace: default }
+spec:
+  action: ${action}
+  rules: [{ to: [{ operation: { paths: [${path}] } }] }]
+`
+}
+
+test('an authorizer whose changed file is bad goes on as it was', async (t) => {
+  const cwd = exampleIn(t, 'opa')
+  edit(cwd, 'authorizer.yaml', (text) => text.replace('127.0.0.1:9191', '127.0.0.1:0').replace('grpc', 'http'))
+  writeFileSync(join(cwd, 'authorizer.ts'), 'export default { check: () => ({ allow: true }) }')
+  const running = start(t, ['authorizer', '-f', 'authorizer.yaml'], { cwd })
+  const at = /http=(\S+)/.exec(await running.hears(/^ready$/m))?.[1]
+  const before = (await fetch(`http://${at}/x`)).status
+  writeFileSync(join(cwd, 'authorizer.ts'), 'throw new Error("boom")')
+  assert.match(await running.hears(/^kept: /m), /^authorizer\.yaml:10:21: error: the engine cannot be loaded: boom/m)
+  assert.equal((await fetch(`http://${at}/x`)).status, before)
+  // An address that cannot be had: the old one is served again, at its old place where that is fixed.
+  const taken = await takenPort(t)
+  writeFileSync(join(cwd, 'authorizer.ts'), 'export default { check: () => ({ allow: true }) }')
+  edit(cwd, 'authorizer.yaml', (text) => text.replace('127.0.0.1:0', `127.0.0.1:${taken}`))
+  assert.match(await running.hears(/cannot listen here/m), /^authorizer\.yaml:7:19: error: cannot listen here/m)
+  assert.equal((await running.stop()).code, 0)
+})
