@@ -27,6 +27,7 @@ const joined: ReadonlySet<string> = new Set([
   'if-unmodified-since',
   'origin',
   'pragma',
+  'proxy-status',
   'referer',
   'te',
   'user-agent',
