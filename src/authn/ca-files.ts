@@ -61,9 +61,9 @@ function create(folder: string, options: DevelopmentCaOptions): OpenedCa {
   return open(folder, options) ?? { kind: 'failed', reason: `${folder} lost its root while it was opened` }
 }
 
-/** Another process that has made its key is about to make its certificate: a matter of microseconds. */
+/** Another process that has made its key is about to make its certificate: a matter of microseconds, unless the machine is busy. */
 function awaitRoot(folder: string): string | null {
-  const end = performance.now() + 500
+  const end = performance.now() + 5000
   const sleep = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
     const root = read(join(folder, 'root-cert.pem'))

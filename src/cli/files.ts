@@ -1,9 +1,10 @@
 import { constants, createReadStream } from 'node:fs'
-import { access, readdir, readFile, stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { access, readFile, stat } from 'node:fs/promises'
+import { join, relative, resolve } from 'node:path'
 import { type Diagnostic, diagnostic } from '../source/diagnostic.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { parseSource } from '../source/parse.ts'
+import { walkFolder } from './folders.ts'
 import { readFailure, readText } from './input.ts'
 import type { Io } from './io.ts'
 
@@ -14,7 +15,6 @@ export interface ReadFiles {
 
 /** A mesh of more files than this is a mistaken folder. */
 const MOST_FILES = 100_000
-const MOST_DEPTH = 32
 
 /** The files, folders and standard input that a command was given, which may be read again when they change. */
 export class InputFiles {
@@ -22,6 +22,10 @@ export class InputFiles {
   readonly paths: readonly string[]
   readonly #io: Io
   #stdin: string | null = null
+  /** Files that held something when they were read before. */
+  readonly #filled = new Set<string>()
+  /** What pipes held: they can be read once. */
+  readonly #streams = new Map<string, string>()
 
   constructor(paths: readonly string[], io: Io) {
     this.paths = paths
@@ -48,7 +52,13 @@ export class InputFiles {
     const seen = new Set<string>()
     const parse = async (file: string, read: () => Promise<string>) => {
       try {
-        const parsed = parseSource(file, await read())
+        const text = await read()
+        if (text !== '') this.#filled.add(file)
+        else if (this.#filled.has(file)) {
+          diagnostics.push(diagnostic('SP001', { file }, 'the file is empty, and was not before', { help: EMPTIED }))
+          return
+        }
+        const parsed = parseSource(file, text)
         for (const document of parsed.documents) documents.push(document)
         for (const one of parsed.diagnostics) diagnostics.push(one)
       } catch (error) {
@@ -65,15 +75,24 @@ export class InputFiles {
         diagnostics.push(diagnostic('SP001', { file: path }, found.problem))
         continue
       }
-      for (const { name, absolute, stream } of found.files) {
+      for (const { name, absolute, kind } of found.files) {
         if (seen.has(absolute)) continue
         seen.add(absolute)
-        await parse(name, async () =>
-          stream ? readText(createReadStream(absolute)) : decode(await readFile(absolute)),
-        )
+        if (kind === 'other' || kind === 'missing') {
+          const why = kind === 'other' ? 'is no regular file' : 'is a link that leads nowhere'
+          diagnostics.push(diagnostic('SP001', { file: name }, why))
+          continue
+        }
+        await parse(name, () => (kind === 'stream' ? this.#readStream(absolute) : readFile(absolute).then(decode)))
       }
     }
     return { documents, diagnostics }
+  }
+
+  async #readStream(path: string): Promise<string> {
+    const text = this.#streams.get(path) ?? (await readText(createReadStream(path)))
+    this.#streams.set(path, text)
+    return text
   }
 
   /** It can be read once, and what it held stays in effect when other files change. */
@@ -83,11 +102,16 @@ export class InputFiles {
   }
 }
 
+const EMPTIED = 'it may be half-written; remove it, or leave a comment in it, to take out what it held'
+
 interface Found {
   readonly name: string
   readonly absolute: string
-  /** No regular file, such as the pipe of `<(command)`: its size is not known before its end. */
-  readonly stream: boolean
+  /**
+   * `stream`: no regular file, such as the pipe of `<(command)`, that the user named. `other`: one that stands in a folder.
+   * `missing`: a link that leads nowhere.
+   */
+  readonly kind: 'file' | 'stream' | 'other' | 'missing'
 }
 
 function decode(bytes: Uint8Array): string {
@@ -101,9 +125,8 @@ async function listFiles(
   try {
     const info = await stat(absolute)
     await access(absolute, constants.R_OK)
-    if (!info.isDirectory()) return { files: [{ name, absolute, stream: !info.isFile() }] }
-    const files: Found[] = []
-    await walk(name, absolute, 0, files)
+    if (!info.isDirectory()) return { files: [{ name, absolute, kind: info.isFile() ? 'file' : 'stream' }] }
+    const files = await listFolder(name, absolute)
     if (files.length === 0) return { problem: 'the folder holds no .yaml, .yml or .json file' }
     return { files }
   } catch (error) {
@@ -111,14 +134,15 @@ async function listFiles(
   }
 }
 
-async function walk(name: string, absolute: string, depth: number, files: Found[]): Promise<void> {
-  if (depth > MOST_DEPTH) throw new Error(`folders are nested deeper than ${MOST_DEPTH}`)
-  const entries = await readdir(absolute, { withFileTypes: true })
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
-    const child = { name: join(name, entry.name), absolute: join(absolute, entry.name), stream: false }
-    if (entry.isDirectory()) await walk(child.name, child.absolute, depth + 1, files)
-    else if (/\.(ya?ml|json)$/.test(entry.name)) files.push(child)
-    if (files.length > MOST_FILES) throw new Error(`the folder holds more than ${MOST_FILES} files`)
-  }
+/** Links are followed. Whatever is named like a file of ours and is none is an error: it might be a policy. */
+async function listFolder(name: string, absolute: string): Promise<Found[]> {
+  const files: Found[] = []
+  await walkFolder(absolute, {
+    entry({ name: entry, path, kind }) {
+      if (!/\.(ya?ml|json)$/.test(entry)) return
+      files.push({ name: join(name, relative(absolute, path)), absolute: path, kind })
+      if (files.length > MOST_FILES) throw new Error(`the folder holds more than ${MOST_FILES} files`)
+    },
+  })
+  return files
 }

@@ -61,7 +61,8 @@ export async function sallyport(argv: readonly string[], around: Surroundings = 
     env: around.env ?? {},
     cwd: around.cwd ?? root,
     color: { stdout: color, stderr: color },
-    stop: around.stop ?? new AbortController().signal,
+    // What serves although it should have refused must not keep a test from failing.
+    stop: around.stop ?? AbortSignal.timeout(30_000),
     now: () => Date.UTC(2026, 0, 1),
   }
   const code = await run(argv, commands, '1.2.3', io)
@@ -100,6 +101,8 @@ export interface Running {
 
 export function start(t: TestContext, argv: readonly string[], around: Surroundings = {}): Running {
   const stopping = new AbortController()
+  // What is never heard must not keep a test from failing.
+  const patience = setTimeout(() => stopping.abort(), 30_000)
   let talk = ''
   const waiting = new Set<() => void>()
   const heard = (text: string) => {
@@ -108,6 +111,7 @@ export function start(t: TestContext, argv: readonly string[], around: Surroundi
   }
   const answer = sallyport(argv, { ...around, stop: stopping.signal, heard })
   t.after(async () => {
+    clearTimeout(patience)
     stopping.abort()
     await answer
   })

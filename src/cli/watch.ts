@@ -1,6 +1,7 @@
 import { type FSWatcher, watch as watchFolder } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { type FolderEntry, walkFolder } from './folders.ts'
 
 export interface Watcher {
   /** Resolves when changes are noticed at once, and no more only by looking. */
@@ -173,16 +174,16 @@ export async function look(paths: readonly string[]): Promise<Sight> {
 const MATTERS = /\.(ya?ml|json|[cm]?[jt]s|pem|crt|key)$/
 
 async function walk(folder: string, folders: Set<string>): Promise<string[]> {
-  folders.add(folder)
-  const found: string[] = []
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
-  for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    if (entry.name.startsWith('.') || entry.name === 'node_modules') continue
-    const path = join(folder, entry.name)
-    if (entry.isDirectory()) found.push(...(await walk(path, folders)))
-    else if (MATTERS.test(entry.name)) found.push(await fingerprint(path))
+  const paths: string[] = []
+  const visit = {
+    folder: (path: string) => folders.add(path),
+    entry: ({ name, path }: FolderEntry) => {
+      if (MATTERS.test(name)) paths.push(path)
+    },
   }
-  return found
+  // A folder that goes away meanwhile is another sight than before, which is all that counts here.
+  await walkFolder(folder, visit).catch(() => paths.push('?'))
+  return Promise.all(paths.map(fingerprint))
 }
 
 async function fingerprint(path: string): Promise<string> {

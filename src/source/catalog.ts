@@ -65,6 +65,7 @@ export const catalog = {
   SP501: entry('error', 'an address cannot be listened on'),
   SP502: entry('error', 'the engine of an authorizer cannot be loaded'),
   SP503: entry('error', 'a certificate cannot be had'),
+  SP504: entry('error', 'a listener would forward to itself'),
 } as const satisfies Record<string, Entry>
 
 export type Code = keyof typeof catalog

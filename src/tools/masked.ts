@@ -30,6 +30,7 @@ export function passingMasked(rules: readonly JwtRule[], authenticator: RequestA
 
 /** Whether a rule looks for a token where the log has masked what was there. */
 export function hasMaskedToken(rules: readonly JwtRule[], headers: HeaderMap, path: string): boolean {
+  if (!isMasked(path) && !hasMasked(headers)) return false
   return rules.map(prepareLocations).some((locations) => {
     const names = [...locations.headers.map(({ name }) => name), ...(locations.cookies.length > 0 ? ['cookie'] : [])]
     return (
@@ -41,6 +42,7 @@ export function hasMaskedToken(rules: readonly JwtRule[], headers: HeaderMap, pa
 
 /** The masked header that some policy compares, or null. */
 export function maskedCondition(policies: readonly AuthorizationPolicy[], headers: HeaderMap): string | null {
+  if (!hasMasked(headers)) return null
   for (const { when } of policies.flatMap(({ rules }) => rules)) {
     for (const { key, values, notValues } of when) {
       const name = /^request\.headers\[(.*)\]$/.exec(key)?.[1]
@@ -53,6 +55,11 @@ export function maskedCondition(policies: readonly AuthorizationPolicy[], header
 
 export function isMasked(value: string): boolean {
   return value.includes(MASKED)
+}
+
+function hasMasked(headers: HeaderMap): boolean {
+  for (let i = 0; i < headers.size; i++) if (isMasked(headers.valueAt(i))) return true
+  return false
 }
 
 /** Takes the masked lines out and returns them. */

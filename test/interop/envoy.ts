@@ -55,8 +55,12 @@ export async function startEnvoy(binary: string, filters: object[], clusters: ob
     '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
     stat_prefix: 'test',
     normalize_path: true,
+    // Otherwise it waits a second for its peer before it closes a connection.
+    delayed_close_timeout: '0s',
     route_config: {
-      virtual_hosts: [{ name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app' } }] }],
+      virtual_hosts: [
+        { name: 'all', domains: ['*'], routes: [{ match: { prefix: '/' }, route: { cluster: 'app', timeout: '0s' } }] },
+      ],
     },
     http_filters: [...filters, router],
   }

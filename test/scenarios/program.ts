@@ -27,10 +27,15 @@ export class Program {
   readonly #waiting = new Set<() => void>()
   #over = false
 
-  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}) {
+  /** With `input` it has that on standard input, else nothing. */
+  constructor(name: string, args: readonly string[], env: NodeJS.ProcessEnv = {}, input?: string) {
     this.name = name
     const options = { cwd: root, env: { ...process.env, NO_COLOR: '1', ...env } }
-    this.#child = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = spawn(process.execPath, args, {
+      ...options,
+      stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    })
+    this.#child.stdin?.end(input)
     running.add(this.#child)
     for (const stream of ['stdout', 'stderr'] as const) {
       const input = this.#child[stream]

@@ -135,12 +135,13 @@ test('an authorizer whose address is taken changes nothing', async () => {
 })
 
 test('an authorizer that moves together with a listener that cannot be opened stays where it is', async () => {
+  const taken = await stage.application(echo)
   const said = await change('kept', () => {
     stage.write('files/mesh.yaml', mesh(ports.second))
     stage.write('files/authorizer.yaml', authorizer('authz', ports.second))
-    stage.write('files/sidecar.yaml', sidecar(ports.sidecar, app))
+    stage.write('files/sidecar.yaml', sidecar(ports.sidecar, taken))
   })
-  assert.ok(said.includes(`127.0.0.1:${app} is in use by another process`), said)
+  assert.ok(said.includes(`127.0.0.1:${taken} is in use by another process`), said)
   assert.equal(await engineInUse(), 'one')
 })
 

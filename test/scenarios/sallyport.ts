@@ -10,8 +10,8 @@ export class Sallyport extends Program {
   #taken = 0
   #reloaded = Number.NEGATIVE_INFINITY
 
-  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-    super(`sallyport ${args[0]}`, [cli, ...args], env)
+  constructor(args: readonly string[], env: NodeJS.ProcessEnv = {}, input?: string) {
+    super(`sallyport ${args[0]}`, [cli, ...args], env, input)
   }
 
   /** The port of a listener, as the lines before `ready` tell: `inbound NS/NAME:PORT`, `outbound NS/NAME:PORT`. */

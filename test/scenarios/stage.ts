@@ -39,13 +39,26 @@ export class Stage {
 
   /** The same, without waiting. */
   starting(...args: string[]): Sallyport {
+    return this.sallyport('up', ...this.#apart(args))
+  }
+
+  /** The same, with a text on standard input. */
+  piped(input: string, ...args: string[]): Sallyport {
+    return this.#begin(['up', ...this.#apart(args)], input)
+  }
+
+  #apart(args: readonly string[]): string[] {
     const off = ['health-port', 'metrics-port', 'admin-port'].flatMap((name) => [`--${name}`, '0'])
     const ca = args.includes('--ca-dir') ? [] : ['--ca-dir', join(this.folder, 'ca')]
-    return this.sallyport('up', ...args, ...ca, '-o', 'json', ...off)
+    return [...args, ...ca, '-o', 'json', ...off]
   }
 
   sallyport(...args: string[]): Sallyport {
-    const program = new Sallyport(args, { XDG_DATA_HOME: join(this.folder, 'data') })
+    return this.#begin(args)
+  }
+
+  #begin(args: readonly string[], input?: string): Sallyport {
+    const program = new Sallyport(args, { XDG_DATA_HOME: join(this.folder, 'data') }, input)
     this.ending(async () => {
       if ((await program.stop()) === null) throw new Error(`${program.name} did not end when it was told to`)
     })

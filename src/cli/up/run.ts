@@ -15,6 +15,8 @@ import { readCertificateOrigin } from './identities.ts'
 import { probeProviders } from './probe.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
+import { socketProblems } from './socket-problems.ts'
+import { unrestricted } from './unrestricted.ts'
 
 /** `sallyport up`: loads, starts, watches, and ends when it is told to. */
 export async function runUp(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
@@ -63,6 +65,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
       changed: (same) => reload(files, placement, args, io, runtime, same),
     })
     await watcher.watching
+    warnOfUnrestricted(plan, null, args, io)
     announce(runtime, args, io)
     void probeProviders(runtime, logger)
     await stopped(stop)
@@ -78,7 +81,8 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
 async function readPlan(files: InputFiles, placement: Placement, args: Args, io: Io): Promise<Plan | null> {
   const { mesh, diagnostics } = await load(files, args.value('namespace'))
   if (report(diagnostics, args, io, (one) => one.severity === 'error')) return null
-  return { mesh, local: selectWorkloads(mesh, placement) }
+  const local = selectWorkloads(mesh, placement)
+  return report(socketProblems(local), args, io, (one) => one.severity === 'error') ? null : { mesh, local }
 }
 
 async function reload(
@@ -91,10 +95,12 @@ async function reload(
 ) {
   const paint = style(io.color.stderr && !args.flag('no-color'))
   try {
+    const before = runtime.plan
     const plan = await readPlan(files, placement, args, io)
     if (!(await same())) return
     const problems = plan === null ? null : await runtime.apply(plan)
     if (plan !== null && problems !== null && problems.length === 0) {
+      warnOfUnrestricted(plan, before, args, io)
       io.stderr(`${paint.green('applied')}: the changed files are in effect\n`)
       return
     }
@@ -108,6 +114,17 @@ async function reload(
     io.stderr(`${paint.red('error')}: ${error instanceof Error ? error.message : String(error)}\n`)
   }
   io.stderr(`${paint.yellow('kept')}: the last good configuration stays in effect\n`)
+}
+
+/** That nothing restricts a workload is legal, and seldom meant: it is said at start, and when it comes about. */
+function warnOfUnrestricted(plan: Plan, before: Plan | null, args: Args, io: Io): void {
+  const paint = style(io.color.stderr && !args.flag('no-color'))
+  const known = new Set(before === null ? [] : unrestricted(before))
+  for (const workload of unrestricted(plan)) {
+    if (known.has(workload)) continue
+    const why = before === null ? 'no policy restricts' : 'no policy restricts any more'
+    io.stderr(`${paint.yellow('warning')}: ${why} ${workload}: every request is allowed\n`)
+  }
 }
 
 /** A problem at the place in the files, or on the command line, that asks for what cannot be had. */
