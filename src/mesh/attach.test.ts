@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { parseSource } from '../source/parse.ts'
 import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor, sidecarFor } from './attach.ts'
 import { loadMesh } from './load.ts'
+import type { TargetService } from './service.ts'
 import type { Workload } from './workload.ts'
 
 interface Item {
@@ -38,40 +39,105 @@ const workload: Workload = {
   origin: null,
 }
 
-const gatewayTarget = { group: 'gateway.networking.k8s.io', kind: 'Gateway', name: 'g' }
-const classTarget = { group: 'gateway.networking.k8s.io', kind: 'GatewayClass', name: 'istio-waypoint' }
+const GATEWAY_API = 'gateway.networking.k8s.io'
+const gatewayTarget = { group: GATEWAY_API, kind: 'Gateway', name: 'g' }
+const classTarget = { group: GATEWAY_API, kind: 'GatewayClass', name: 'istio-waypoint' }
+const serviceTarget = { group: '', kind: 'Service', name: 's' }
+const entryTarget = { group: 'networking.istio.io', kind: 'ServiceEntry', name: 's' }
 
-const policies = meshOf([
-  { kind: 'AuthorizationPolicy', name: 'namespace', spec: {} },
-  { kind: 'AuthorizationPolicy', name: 'selected', spec: { selector: { matchLabels: { app: 'web' } } } },
-  {
-    kind: 'AuthorizationPolicy',
-    name: 'unselected',
-    spec: { selector: { matchLabels: { app: 'web', version: 'v2' } } },
-  },
-  { kind: 'AuthorizationPolicy', name: 'everyone', spec: { selector: {} } },
-  { kind: 'AuthorizationPolicy', name: 'elsewhere', namespace: 'bar', spec: {} },
-  {
-    kind: 'AuthorizationPolicy',
-    name: 'root',
-    namespace: 'istio-system',
-    spec: { selector: { matchLabels: { app: 'web' } } },
-  },
-  { kind: 'AuthorizationPolicy', name: 'target', spec: { targetRefs: [gatewayTarget] } },
-  { kind: 'AuthorizationPolicy', name: 'class', namespace: 'istio-system', spec: { targetRefs: [classTarget] } },
-  { kind: 'AuthorizationPolicy', name: 'class-foo', spec: { targetRefs: [classTarget] } },
-])
+/** Every way to attach, once as an AuthorizationPolicy and once as a RequestAuthentication. */
+const attachments: readonly Omit<Item, 'kind'>[] = [
+  { name: 'namespace', spec: {} },
+  { name: 'selected', spec: { selector: { matchLabels: { app: 'web' } } } },
+  { name: 'unselected', spec: { selector: { matchLabels: { app: 'web', version: 'v2' } } } },
+  { name: 'everyone', spec: { selector: {} } },
+  { name: 'elsewhere', namespace: 'bar', spec: {} },
+  { name: 'elsewhere-selected', namespace: 'bar', spec: { selector: { matchLabels: { app: 'web' } } } },
+  { name: 'root', namespace: 'istio-system', spec: {} },
+  { name: 'root-selected', namespace: 'istio-system', spec: { selector: { matchLabels: { app: 'web' } } } },
+  { name: 'root-unselected', namespace: 'istio-system', spec: { selector: { matchLabels: { app: 'x' } } } },
+  { name: 'gateway', spec: { targetRefs: [gatewayTarget] } },
+  { name: 'gateway-singular', spec: { targetRef: gatewayTarget } },
+  { name: 'gateway-second', spec: { targetRefs: [{ ...gatewayTarget, name: 'h' }, gatewayTarget] } },
+  { name: 'gateway-plural-wins', spec: { targetRef: gatewayTarget, targetRefs: [{ ...gatewayTarget, name: 'h' }] } },
+  { name: 'gateway-and-selector', spec: { selector: { matchLabels: { no: 'one' } }, targetRefs: [gatewayTarget] } },
+  { name: 'gateway-own-namespace', spec: { targetRefs: [{ ...gatewayTarget, namespace: 'foo' }] } },
+  { name: 'gateway-other-namespace', spec: { targetRefs: [{ ...gatewayTarget, namespace: 'bar' }] } },
+  { name: 'gateway-from-root', namespace: 'istio-system', spec: { targetRefs: [gatewayTarget] } },
+  { name: 'gateway-from-bar', namespace: 'bar', spec: { targetRefs: [gatewayTarget] } },
+  { name: 'gateway-of-istio', spec: { targetRefs: [{ ...gatewayTarget, group: 'networking.istio.io' }] } },
+  { name: 'class', namespace: 'istio-system', spec: { targetRefs: [classTarget] } },
+  { name: 'class-other', namespace: 'istio-system', spec: { targetRefs: [{ ...classTarget, name: 'istio' }] } },
+  { name: 'class-from-foo', spec: { targetRefs: [classTarget] } },
+  { name: 'service', spec: { targetRefs: [serviceTarget] } },
+  { name: 'service-core', spec: { targetRefs: [{ ...serviceTarget, group: 'core' }] } },
+  { name: 'service-other', spec: { targetRefs: [{ ...serviceTarget, name: 't' }] } },
+  { name: 'service-from-root', namespace: 'istio-system', spec: { targetRefs: [serviceTarget] } },
+  { name: 'service-from-bar', namespace: 'bar', spec: { targetRefs: [serviceTarget] } },
+  { name: 'entry', spec: { targetRefs: [entryTarget] } },
+  { name: 'entry-from-bar', namespace: 'bar', spec: { targetRefs: [entryTarget] } },
+]
 
-test('which policies attach depends on what the workload is', () => {
-  const names = (role: Workload['role']) =>
-    authorizationPoliciesFor(policies, { ...workload, role }).map((policy) => policy.meta.name)
-  const bySelector = ['everyone', 'namespace', 'root', 'selected']
-  assert.deepEqual(names({ kind: 'sidecar' }), bySelector)
-  assert.deepEqual(names({ kind: 'gateway' }), bySelector)
-  assert.deepEqual(names({ kind: 'gatewayApi', gateway: 'g' }), [...bySelector, 'target'])
-  assert.deepEqual(names({ kind: 'gatewayApi', gateway: 'h' }), bySelector)
-  assert.deepEqual(names({ kind: 'waypoint', gateway: 'g' }), ['class', 'target'])
-})
+const policies = meshOf(
+  attachments.flatMap(({ spec, ...item }) => [
+    { ...item, kind: 'AuthorizationPolicy', spec },
+    {
+      ...item,
+      kind: 'RequestAuthentication',
+      spec: { ...(spec as object), jwtRules: [{ issuer: item.name, jwks: '{"keys":[]}' }] },
+    },
+  ]),
+)
+
+const bySelector = ['everyone', 'namespace', 'root', 'root-selected', 'selected']
+const byGateway = ['gateway', 'gateway-and-selector', 'gateway-own-namespace', 'gateway-second', 'gateway-singular']
+const at = (kind: TargetService['kind'], namespace: string): TargetService => ({ kind, namespace, name: 's' })
+
+const rows: readonly [title: string, Workload['role'], TargetService | null, expected: readonly string[]][] = [
+  ['a sidecar', { kind: 'sidecar' }, null, bySelector],
+  ['a sidecar, whatever the service', { kind: 'sidecar' }, at('Service', 'bar'), bySelector],
+  ['a classic gateway', { kind: 'gateway' }, null, bySelector],
+  ['a Gateway API gateway', { kind: 'gatewayApi', gateway: 'g' }, null, [...bySelector, ...byGateway]],
+  ['a gateway of another name', { kind: 'gatewayApi', gateway: 'x' }, null, bySelector],
+  ['a gateway, whatever the service', { kind: 'gatewayApi', gateway: 'x' }, at('Service', 'foo'), bySelector],
+  ['a waypoint', { kind: 'waypoint', gateway: 'g' }, null, ['class', ...byGateway]],
+  ['a waypoint of another name', { kind: 'waypoint', gateway: 'x' }, null, ['class']],
+  [
+    'a waypoint for a Service',
+    { kind: 'waypoint', gateway: 'x' },
+    at('Service', 'foo'),
+    ['class', 'service', 'service-core'],
+  ],
+  [
+    'a waypoint for a Service of another namespace',
+    { kind: 'waypoint', gateway: 'g' },
+    at('Service', 'bar'),
+    ['class', ...byGateway, 'service-from-bar'],
+  ],
+  [
+    'a waypoint for a Service of the root namespace',
+    { kind: 'waypoint', gateway: 'x' },
+    at('Service', 'istio-system'),
+    ['class', 'service-from-root'],
+  ],
+  ['a waypoint for a ServiceEntry', { kind: 'waypoint', gateway: 'x' }, at('ServiceEntry', 'foo'), ['class', 'entry']],
+  [
+    'a waypoint for a ServiceEntry of another namespace',
+    { kind: 'waypoint', gateway: 'x' },
+    at('ServiceEntry', 'bar'),
+    ['class', 'entry-from-bar'],
+  ],
+]
+
+for (const [title, role, service, expected] of rows) {
+  test(`which policies attach to ${title}`, () => {
+    const placed = { ...workload, role }
+    const names = authorizationPoliciesFor(policies, placed, service).map(({ meta }) => meta.name)
+    assert.deepEqual(names, [...expected].sort())
+    const issuers = jwtRulesFor(policies, placed, service).map(({ issuer }) => issuer)
+    assert.deepEqual(issuers, [...expected].sort())
+  })
+}
 
 test('policies sort by creation time, then name, then namespace', () => {
   const mesh = meshOf([
@@ -105,6 +171,30 @@ test('JWT rules of all policies sort by issuer', () => {
       ['b', 'uri'],
       ['b', 'inline'],
     ],
+  )
+})
+
+test('JWT rules of one issuer: the namespace before the root namespace before the service', () => {
+  const rule = (jwksUri: string) => [{ issuer: 'i', jwksUri }]
+  const mesh = meshOf([
+    {
+      kind: 'RequestAuthentication',
+      name: 'a',
+      namespace: 'bar',
+      spec: { targetRefs: [serviceTarget], jwtRules: rule('https://service') },
+    },
+    {
+      kind: 'RequestAuthentication',
+      name: 'b',
+      namespace: 'istio-system',
+      spec: { targetRefs: [classTarget], jwtRules: rule('https://root') },
+    },
+    { kind: 'RequestAuthentication', name: 'c', spec: { targetRefs: [gatewayTarget], jwtRules: rule('https://own') } },
+  ])
+  const rules = jwtRulesFor(mesh, { ...workload, role: { kind: 'waypoint', gateway: 'g' } }, at('Service', 'bar'))
+  assert.deepEqual(
+    rules.map(({ keys }) => (keys.kind === 'uri' ? keys.uri : null)),
+    ['https://own', 'https://root', 'https://service'],
   )
 })
 

@@ -1,29 +1,37 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
+import { WAYPOINT_CLASS } from './gateway.ts'
 import { selects } from './labels.ts'
 import type { Mesh } from './mesh.ts'
 import type { MtlsMode, PeerAuthentication } from './peer-authentication.ts'
 import type { JwtRule } from './request-authentication.ts'
 import type { Attachment, Resource, TargetRef } from './resource.ts'
+import type { TargetService } from './service.ts'
 import type { Sidecar } from './sidecar.ts'
 import type { Workload } from './workload.ts'
 
 /**
  * The AuthorizationPolicies of a workload: those of its namespace and of the root namespace that attach to it, by creation
- * time, name and namespace. Policies that target a Service depend on the request and are not among them.
+ * time, name and namespace. At a waypoint they also depend on the service that the request is for (`serviceOfHost`);
+ * elsewhere it changes nothing.
  */
-export function authorizationPoliciesFor(mesh: Mesh, workload: Workload): readonly AuthorizationPolicy[] {
-  return mesh.authorizationPolicies.filter((policy) => attaches(mesh, workload, policy)).sort(byAge)
+export function authorizationPoliciesFor(
+  mesh: Mesh,
+  workload: Workload,
+  service: TargetService | null = null,
+): readonly AuthorizationPolicy[] {
+  return mesh.authorizationPolicies.filter((policy) => attaches(mesh, workload, service, policy)).sort(byAge)
 }
 
 /**
  * The JWT rules of a workload: those of all RequestAuthentications that attach to it, its own namespace's before the root
- * namespace's, sorted by issuer (equal issuers stay in order).
+ * namespace's, and a waypoint's service's last, sorted by issuer (equal issuers stay in order).
  */
-export function jwtRulesFor(mesh: Mesh, workload: Workload): readonly JwtRule[] {
-  const attached = mesh.requestAuthentications.filter((policy) => attaches(mesh, workload, policy)).sort(byAge)
-  const own = attached.filter((policy) => policy.meta.namespace === workload.namespace)
-  const root = attached.filter((policy) => policy.meta.namespace !== workload.namespace)
-  const rules = [...own, ...root].flatMap((policy) => policy.jwtRules)
+export function jwtRulesFor(mesh: Mesh, workload: Workload, service: TargetService | null = null): readonly JwtRule[] {
+  const attached = mesh.requestAuthentications.filter((policy) => attaches(mesh, workload, service, policy)).sort(byAge)
+  const namespaces = new Set([workload.namespace, mesh.config.rootNamespace, ...attached.map(namespaceOf)])
+  const rules = [...namespaces].flatMap((namespace) =>
+    attached.filter((policy) => namespaceOf(policy) === namespace).flatMap((policy) => policy.jwtRules),
+  )
   return rules.sort((a, b) => compare(a.issuer ?? '', b.issuer ?? ''))
 }
 
@@ -66,18 +74,25 @@ interface Attachable extends Resource {
   readonly attachment: Attachment
 }
 
-function attaches(mesh: Mesh, workload: Workload, policy: Attachable): boolean {
+function namespaceOf({ meta }: Resource): string {
+  return meta.namespace
+}
+
+/** As istio/istio pilot/pkg/model/policyattachment.go. */
+function attaches(mesh: Mesh, workload: Workload, service: TargetService | null, policy: Attachable): boolean {
   const { attachment } = policy
   const { namespace } = policy.meta
-  if (namespace !== workload.namespace && namespace !== mesh.config.rootNamespace) return false
   const { role } = workload
+  if (namespace !== workload.namespace && namespace !== mesh.config.rootNamespace) {
+    if (role.kind !== 'waypoint' || namespace !== service?.namespace) return false
+  }
   switch (attachment.kind) {
     case 'namespace':
       return role.kind !== 'waypoint'
     case 'selector':
       return role.kind !== 'waypoint' && selects(attachment.labels, workload.labels)
     case 'targets':
-      return attachment.targets.some((target) => isTarget(mesh, workload, namespace, target))
+      return attachment.targets.some((target) => isTarget(mesh, workload, service, namespace, target))
     default:
       return attachment satisfies never
   }
@@ -85,17 +100,36 @@ function attaches(mesh: Mesh, workload: Workload, policy: Attachable): boolean {
 
 const GATEWAY_API = 'gateway.networking.k8s.io'
 
+/** Group and kind of what `targetRefs` may name, but for the Gateway API's. */
+const serviceGroups: Readonly<Record<TargetService['kind'], string>> = {
+  Service: '',
+  ServiceEntry: 'networking.istio.io',
+}
+
 /** A sidecar and a classic gateway are no target of anything. */
-function isTarget(mesh: Mesh, workload: Workload, namespace: string, target: TargetRef): boolean {
+function isTarget(
+  mesh: Mesh,
+  workload: Workload,
+  service: TargetService | null,
+  namespace: string,
+  target: TargetRef,
+): boolean {
   const { role } = workload
   if (role.kind !== 'gatewayApi' && role.kind !== 'waypoint') return false
-  if (target.group !== GATEWAY_API) return false
-  if (target.kind === 'Gateway') return namespace === workload.namespace && target.name === role.gateway
+  if (target.group === GATEWAY_API && target.kind === 'Gateway') {
+    const here = target.namespace === '' || target.namespace === workload.namespace
+    return here && namespace === workload.namespace && target.name === role.gateway
+  }
+  if (role.kind !== 'waypoint') return false
+  if (target.group === GATEWAY_API && target.kind === 'GatewayClass') {
+    return target.name === WAYPOINT_CLASS && namespace === mesh.config.rootNamespace
+  }
   return (
-    target.kind === 'GatewayClass' &&
-    target.name === 'istio-waypoint' &&
-    role.kind === 'waypoint' &&
-    namespace === mesh.config.rootNamespace
+    service !== null &&
+    target.kind === service.kind &&
+    target.group === serviceGroups[service.kind] &&
+    target.name === service.name &&
+    namespace === service.namespace
   )
 }
 

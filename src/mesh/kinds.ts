@@ -7,6 +7,8 @@ export const usedKinds = [
   'PeerAuthentication',
   'ServiceEntry',
   'Sidecar',
+  'Gateway',
+  'KubernetesGateway',
   'WorkloadEntry',
   'WorkloadGroup',
   'IstioOperator',
@@ -24,6 +26,11 @@ export const usedKinds = [
 ] as const
 
 export type UsedKind = (typeof usedKinds)[number]
+
+/** What stands under `kind`: Gateway API and Istio have a kind of one name. */
+export function writtenAs(kind: UsedKind): string {
+  return kind === 'KubernetesGateway' ? 'Gateway' : kind
+}
 
 interface Group {
   readonly versions: readonly string[]
@@ -45,10 +52,23 @@ const groups: ReadonlyMap<string, Group> = new Map<string, Group>([
     'networking.istio.io',
     {
       versions: ['v1', 'v1beta1', 'v1alpha3'],
-      used: ['ServiceEntry', 'Sidecar', 'WorkloadEntry', 'WorkloadGroup'],
-      others: ['Gateway', 'VirtualService', 'DestinationRule', 'EnvoyFilter', 'ProxyConfig', 'TrafficExtension'],
+      used: ['ServiceEntry', 'Sidecar', 'Gateway', 'WorkloadEntry', 'WorkloadGroup'],
+      others: ['VirtualService', 'DestinationRule', 'EnvoyFilter', 'ProxyConfig', 'TrafficExtension'],
     },
   ],
+  [
+    'gateway.networking.k8s.io',
+    {
+      versions: ['v1', 'v1beta1'],
+      used: ['KubernetesGateway'],
+      others: [
+        ...['GatewayClass', 'HTTPRoute', 'GRPCRoute', 'TLSRoute', 'TCPRoute', 'UDPRoute', 'ReferenceGrant'],
+        ...['BackendTLSPolicy', 'ListenerSet'],
+      ],
+    },
+  ],
+  // Gateway API's experiments, whose group is so near in name that it must be told apart.
+  ['gateway.networking.x-k8s.io', { versions: [], used: [], others: null }],
   ['install.istio.io', { versions: ['v1alpha1'], used: ['IstioOperator'], others: [] }],
   ['sallyport.dev', { versions: ['v1alpha1'], used: ['Authorizer', 'PolicyTest'], others: [] }],
   ['', { versions: ['v1'], used: ['Namespace', 'Service', 'ServiceAccount', 'ConfigMap', 'Pod'], others: null }],
@@ -74,8 +94,8 @@ export function kindOf(apiVersion: string, kind: string): KindOf {
     return { kind: 'list' }
   }
   if (group === undefined) return inOtherGroup(apiVersion, groupName, kind)
-  const used = group.used.find((name) => name === kind)
-  if (used !== undefined) {
+  const used = usedAs(group, kind)
+  if (used !== null) {
     if (group.versions.includes(version)) return { kind: 'used', name: used }
     const accepted = group.versions.map((accepted) => `\`${join(groupName, accepted)}\``).join(', ')
     return {
@@ -86,7 +106,8 @@ export function kindOf(apiVersion: string, kind: string): KindOf {
     }
   }
   if (group.others?.includes(kind) === true) return { kind: 'skipped' }
-  const near = suggest(kind, [...group.used, ...(group.others ?? [])])
+  const kinds = [...group.used.map(writtenAs), ...(group.others ?? [])]
+  const near = suggest(kind, kinds)
   const elsewhere = near === null ? homeOf(kind) : null
   if (near === null && elsewhere === null && group.others === null) return { kind: 'skipped' }
   if (elsewhere !== null) {
@@ -94,12 +115,12 @@ export function kindOf(apiVersion: string, kind: string): KindOf {
     const message = `\`${kind}\` is not a kind of \`${apiVersion}\``
     return { kind: 'wrongVersion', message, help: `write \`apiVersion: ${written}\``, meant: elsewhere.name }
   }
-  const all = [...group.used, ...(group.others ?? [])].map((name) => `\`${name}\``).join(', ')
+  const all = kinds.map((name) => `\`${name}\``).join(', ')
   return {
     kind: 'misspeltKind',
     message: `\`${kind}\` is not a kind of \`${groupName === '' ? apiVersion : groupName}\``,
     help: near === null ? `its kinds are ${all}` : `write \`kind: ${near}\``,
-    meant: group.used.find((name) => name === near) ?? null,
+    meant: near === null ? null : usedAs(group, near),
   }
 }
 
@@ -111,12 +132,12 @@ export function apiVersionOf(kind: string): string | null {
 
 /** A group that is not known is another product's, unless it looks like one of ours. */
 function inOtherGroup(apiVersion: string, groupName: string, kind: string): KindOf {
-  const names = [...groups.keys()].filter((name) => name !== '')
+  const names = [...groups].filter(([name, { versions }]) => name !== '' && versions.length > 0).map(([name]) => name)
   const near = suggest(groupName, names)
   if (near === null) return { kind: 'skipped' }
   const group = groups.get(near) as Group
-  const meant = group.used.find((name) => name === kind) ?? null
-  const kindMeant = meant ?? suggest(kind, group.used)
+  const meant = usedAs(group, kind)
+  const kindMeant = meant ?? suggest(kind, group.used.map(writtenAs))
   // `apps` is so short that other words are near: the kind must tell as well.
   if (kindMeant === null && group.others === null) return { kind: 'skipped' }
   const message = `\`${apiVersion}\` is not an API version that Istio and Kubernetes have`
@@ -124,11 +145,15 @@ function inOtherGroup(apiVersion: string, groupName: string, kind: string): Kind
 }
 
 function homeOf(kind: string): { readonly group: string; readonly name: UsedKind } | null {
-  for (const [group, { used }] of groups) {
-    const name = used.find((name) => name === kind)
-    if (name !== undefined) return { group, name }
+  for (const [name, group] of groups) {
+    const used = usedAs(group, kind)
+    if (used !== null) return { group: name, name: used }
   }
   return null
+}
+
+function usedAs(group: Group, kind: string): UsedKind | null {
+  return group.used.find((name) => writtenAs(name) === kind) ?? null
 }
 
 function isUsed(kind: string): boolean {

@@ -8,6 +8,7 @@ import { authorizationPolicy, toAuthorizationPolicy } from './decode/authorizati
 import { authorizer, toAuthorizer } from './decode/authorizer.ts'
 import { Cursor } from './decode/cursor.ts'
 import type { Decoder } from './decode/decoder.ts'
+import { gateway, kubernetesGateway, toGateway, toKubernetesGateway } from './decode/gateway.ts'
 import { operator } from './decode/istio-operator.ts'
 import { bare, configMap, controller, pod, service, toService } from './decode/kubernetes.ts'
 import { DEFAULT_MESH_CONFIG, meshConfig, toMeshConfig } from './decode/mesh-config.ts'
@@ -18,6 +19,8 @@ import { requestAuthentication, toRequestAuthentication } from './decode/request
 import { serviceEntry, toServiceEntry } from './decode/service-entry.ts'
 import { sidecar, toSidecar } from './decode/sidecar.ts'
 import { workloadEntry, workloadGroup } from './decode/workload-group.ts'
+import type { Gateway, KubernetesGateway } from './gateway.ts'
+import { type UsedKind, writtenAs } from './kinds.ts'
 import type { Mesh } from './mesh.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
@@ -61,6 +64,8 @@ class Loader {
   readonly #services: Service[] = []
   readonly #serviceEntries: ServiceEntry[] = []
   readonly #sidecars: Sidecar[] = []
+  readonly #gateways: Gateway[] = []
+  readonly #kubernetesGateways: KubernetesGateway[] = []
   readonly #authorizers: Authorizer[] = []
   readonly #policyTests: PolicyTest[] = []
   readonly #workloads: WorkloadSource[] = []
@@ -97,6 +102,14 @@ class Loader {
         break
       case 'Sidecar':
         this.#resource(unfolded, sidecar, (raw, meta, origin) => this.#sidecars.push(toSidecar(raw, meta, origin)))
+        break
+      case 'Gateway':
+        this.#resource(unfolded, gateway, (raw, meta, origin) => this.#gateways.push(toGateway(raw, meta, origin)))
+        break
+      case 'KubernetesGateway':
+        this.#resource(unfolded, kubernetesGateway, (raw, meta, origin) =>
+          this.#kubernetesGateways.push(toKubernetesGateway(raw, meta, origin)),
+        )
         break
       case 'WorkloadEntry':
         this.#resource(unfolded, workloadEntry, (raw, meta, origin) =>
@@ -159,9 +172,13 @@ class Loader {
 
   mesh(): Mesh {
     const { workloads, instances } = assembleWorkloads(
-      this.#workloads,
-      this.#services,
-      this.#serviceEntries,
+      {
+        sources: this.#workloads,
+        services: this.#services,
+        serviceEntries: this.#serviceEntries,
+        gateways: this.#gateways,
+        kubernetesGateways: this.#kubernetesGateways,
+      },
       this.diagnostics,
     )
     return {
@@ -172,6 +189,8 @@ class Loader {
       services: this.#services,
       serviceEntries: this.#serviceEntries,
       sidecars: this.#sidecars,
+      gateways: this.#gateways,
+      kubernetesGateways: this.#kubernetesGateways,
       authorizers: this.#authorizers,
       policyTests: this.#policyTests,
       workloads,
@@ -222,7 +241,7 @@ class Loader {
     this.#config = toMeshConfig(raw, origin)
   }
 
-  #declare(kind: string, name: string, value: Json, origin: Origin): boolean {
+  #declare(kind: UsedKind | 'MeshConfig', name: string, value: Json, origin: Origin): boolean {
     const key = `${kind} ${name}`
     const before = this.#declared.get(key)
     if (before === undefined) {
@@ -230,7 +249,7 @@ class Loader {
       return true
     }
     const { line } = before.origin.document.locate(before.origin.path, 'key')
-    const what = kind === 'MeshConfig' ? 'a mesh configuration' : `the ${kind} \`${name}\``
+    const what = kind === 'MeshConfig' ? 'a mesh configuration' : `the ${writtenAs(kind)} \`${name}\``
     const where = `${before.origin.document.file}:${line}`
     if (JSON.stringify(before.value) === JSON.stringify(value)) {
       this.diagnostics.push(diagnostic('SP110', origin, `${what} is declared with the same contents in ${where}`))

@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { Authorizer } from './authorizer.ts'
+import type { Gateway, KubernetesGateway } from './gateway.ts'
 import type { Instance } from './instance.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
@@ -18,6 +19,8 @@ export interface Mesh {
   readonly services: readonly Service[]
   readonly serviceEntries: readonly ServiceEntry[]
   readonly sidecars: readonly Sidecar[]
+  readonly gateways: readonly Gateway[]
+  readonly kubernetesGateways: readonly KubernetesGateway[]
   readonly authorizers: readonly Authorizer[]
   readonly policyTests: readonly PolicyTest[]
   /** By `namespace/name`. */

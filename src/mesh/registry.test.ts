@@ -4,7 +4,7 @@ import { parseSource } from '../source/parse.ts'
 import { loadMesh } from './load.ts'
 import { usableProvider } from './providers.ts'
 import type { FoundService } from './registry.ts'
-import { findOutboundService, findService } from './registry.ts'
+import { findOutboundService, findService, serviceOfHost } from './registry.ts'
 
 function load(text: string) {
   const { mesh, diagnostics } = loadMesh(parseSource('a.yaml', text).documents)
@@ -162,4 +162,47 @@ spec: { hosts: [a.local], resolution: STATIC, ports: [{ name: g, number: 9 }], e
   const mesh = providers('- name: a\n  envoyExtAuthzGrpc: {}\n- name: b\n  prometheus: {}\n')
   assert.deepEqual(usableProvider(mesh, 'x'), { kind: 'unusable', reason: 'available providers are [a] but found "x"' })
   assert.deepEqual(usableProvider(mesh, 'b'), { kind: 'unusable', reason: 'available providers are [a] but found "b"' })
+})
+
+test('the host of a request at a waypoint', () => {
+  const entry = (name: string, namespace: string, host: string) => `apiVersion: networking.istio.io/v1
+kind: ServiceEntry
+metadata: { name: ${name}, namespace: ${namespace} }
+spec: { hosts: ["${host}"], resolution: NONE, ports: [{ number: 80, protocol: HTTP }] }
+`
+  const service = (name: string, namespace: string) => `apiVersion: v1
+kind: Service
+metadata: { name: ${name}, namespace: ${namespace} }
+spec: { ports: [{ port: 80 }] }
+`
+  const services = load(
+    [
+      service('web', 'foo'),
+      service('web', 'bar'),
+      entry('exact', 'bar', 'Api.example.com'),
+      entry('one', 'bar', '*.example.com'),
+      entry('two', 'bar', '*.eu.example.com'),
+      entry('theirs', 'bar', 'both.com'),
+      entry('ours', 'foo', 'both.com'),
+    ].join('---\n'),
+  )
+  const of = (host: string) => {
+    const found = serviceOfHost(services, 'foo', host)
+    return found === null ? null : `${found.kind} ${found.namespace}/${found.name}`
+  }
+  assert.equal(of('web'), 'Service foo/web')
+  assert.equal(of('WEB:8080'), 'Service foo/web')
+  assert.equal(of('web.bar'), 'Service bar/web')
+  assert.equal(of('web.bar.svc:80'), 'Service bar/web')
+  assert.equal(of('web.bar.svc.cluster.local'), 'Service bar/web')
+  assert.equal(of('web.bar.svc.cluster.local.:80'), 'Service bar/web')
+  assert.equal(of('web.baz'), null)
+  assert.equal(of('api.example.com'), 'ServiceEntry bar/exact')
+  assert.equal(of('x.example.com'), 'ServiceEntry bar/one')
+  assert.equal(of('y.x.example.com'), 'ServiceEntry bar/one')
+  assert.equal(of('x.eu.example.com:443'), 'ServiceEntry bar/two')
+  assert.equal(of('example.com'), null)
+  assert.equal(of('both.com'), 'ServiceEntry foo/ours')
+  assert.equal(of('[::1]:80'), null)
+  assert.equal(of(''), null)
 })

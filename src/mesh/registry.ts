@@ -2,7 +2,7 @@ import type { Instance } from './instance.ts'
 import { selects } from './labels.ts'
 import type { Mesh } from './mesh.ts'
 import type { Labels } from './resource.ts'
-import type { Resolution, Service, ServiceEntry, ServicePort } from './service.ts'
+import type { Resolution, Service, ServiceEntry, ServicePort, TargetService } from './service.ts'
 import type { Workload } from './workload.ts'
 
 /** The domain of Kubernetes Services, whatever the trust domain is. */
@@ -95,6 +95,40 @@ export function findOutboundService(mesh: Mesh, namespace: string, host: string,
 /** Every host of the mesh, in the order of the files. */
 export function registryHosts(mesh: Mesh): Iterable<string> {
   return registryOf(mesh).keys()
+}
+
+/**
+ * What the host of a request at a waypoint stands for: a Service or a ServiceEntry, by its full name, by the short names
+ * of Kubernetes' DNS as seen from `namespace`, or by a ServiceEntry's wildcard (the longest that fits). A port in the host
+ * does not count. Null for a host that the mesh does not have.
+ */
+export function serviceOfHost(mesh: Mesh, namespace: string, host: string): TargetService | null {
+  const registry = registryOf(mesh)
+  const name = withoutPort(host.toLowerCase()).replace(/\.$/, '')
+  const nearest = (entries: readonly Entry[] = []) =>
+    entries.find((entry) => entry.namespace === namespace) ?? entries[0]
+  for (const form of longForms(name, namespace)) {
+    const entry = nearest(registry.get(form))
+    if (entry !== undefined) return targetOf(entry)
+  }
+  for (let dot = name.indexOf('.'); dot !== -1; dot = name.indexOf('.', dot + 1)) {
+    const entry = nearest(registry.get(`*${name.slice(dot)}`))
+    if (entry !== undefined) return targetOf(entry)
+  }
+  return null
+}
+
+/** `[v6]:port`, `host:port` or neither. */
+function withoutPort(host: string): string {
+  if (host.startsWith('[')) return host.slice(1).split(']', 1)[0] as string
+  const colon = host.indexOf(':')
+  return colon === -1 ? host : host.slice(0, colon)
+}
+
+function targetOf(entry: Entry): TargetService {
+  return entry.kind === 'service'
+    ? { kind: 'Service', namespace: entry.namespace, name: entry.service.meta.name }
+    : { kind: 'ServiceEntry', namespace: entry.namespace, name: entry.entry.meta.name }
 }
 
 function longForms(host: string, namespace: string): string[] {

@@ -35,4 +35,6 @@ export interface TargetRef {
   readonly group: string
   readonly kind: string
   readonly name: string
+  /** Empty in a valid policy. */
+  readonly namespace: string
 }

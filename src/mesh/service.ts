@@ -18,6 +18,14 @@ export interface ServicePort {
   readonly protocol: PortProtocol
 }
 
+/** What a waypoint's request is for, as `targetRefs` name it. */
+export interface TargetService {
+  readonly kind: 'Service' | 'ServiceEntry'
+  readonly namespace: string
+  /** The resource's own name, not its host. */
+  readonly name: string
+}
+
 export type Resolution = 'NONE' | 'STATIC' | 'DNS' | 'DNS_ROUND_ROBIN' | 'DYNAMIC_DNS'
 
 /** `networking.istio.io` ServiceEntry. */

@@ -1,6 +1,8 @@
 import type { ControllerSpec, PodSpec, RawPod } from './decode/kubernetes.ts'
 import { NO_POD } from './decode/kubernetes.ts'
 import { kubernetesProtocol } from './decode/port.ts'
+import { GATEWAY_NAME_LABEL, type KubernetesGateway, WAYPOINT_CLASS } from './gateway.ts'
+import { labelOf } from './labels.ts'
 import type { Labels, Meta, Origin } from './resource.ts'
 import type { Endpoint } from './service.ts'
 import type { WorkloadKind, WorkloadPort } from './workload.ts'
@@ -75,6 +77,31 @@ export function fromEntry(
     selector: kind === 'WorkloadGroup' ? nonEmpty(entry.labels) : null,
     addresses: kind === 'WorkloadGroup' || entry.address === '' ? [] : [entry.address],
     namedPorts: entry.ports,
+  }
+}
+
+/** The workload that Istio's controller makes of a Gateway: its labels, and the service account that it makes for it. */
+export function fromKubernetesGateway(gateway: KubernetesGateway): WorkloadSource {
+  const { meta, origin, className } = gateway
+  const waypoint = className === WAYPOINT_CLASS
+  const account = labelOf(meta.annotations, 'gateway.istio.io/service-account')
+  const made = labelOf(meta.annotations, 'gateway.istio.io/name-override')
+  return {
+    kind: 'Gateway',
+    meta,
+    origin,
+    labels: {
+      ...gateway.labels,
+      [GATEWAY_NAME_LABEL]: meta.name,
+      'gateway.networking.k8s.io/gateway-class-name': className,
+      'gateway.istio.io/managed': waypoint ? 'istio.io-mesh-controller' : 'istio.io-gateway-controller',
+    },
+    annotations: gateway.annotations,
+    serviceAccount: account ?? made ?? (waypoint ? meta.name : `${meta.name}-${className}`),
+    ports: gateway.listeners.map(({ port, name, protocol }) => ({ number: port, name, protocol })),
+    selector: { [GATEWAY_NAME_LABEL]: meta.name },
+    addresses: [],
+    namedPorts: new Map(),
   }
 }
 

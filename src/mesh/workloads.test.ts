@@ -154,3 +154,112 @@ test('a Pod belongs to the workload whose selector asks for most', () => {
   assert.deepEqual(mesh.workloads.get('foo/canary')?.addresses, ['10.0.0.9'])
   assert.deepEqual(mesh.workloads.get('foo/web')?.addresses, [])
 })
+
+const kubernetesGateway = (name: string, className: string, more = '') => `apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: { name: ${name}, namespace: foo, labels: { team: net, gateway.networking.k8s.io/own: x }${more} }
+spec:
+  gatewayClassName: ${className}
+  listeners: [{ name: web, port: 80, protocol: HTTP, hostname: "*.example.com" }, { name: tls, port: 443, protocol: HTTPS }]
+`
+
+const roles = (...texts: string[]) => {
+  const { mesh, diagnostics } = load(texts.join('---\n'))
+  assert.deepEqual(diagnostics, [])
+  return Object.fromEntries([...mesh.workloads].map(([key, { role }]) => [key, role]))
+}
+
+test('a Gateway API gateway is a workload by its own name', () => {
+  const { mesh, diagnostics } = load(kubernetesGateway('edge', 'istio'))
+  assert.deepEqual(diagnostics, [])
+  const { origin: _, ...edge } = mesh.workloads.get('foo/edge') ?? assert.fail()
+  assert.deepEqual(edge, {
+    kind: 'Gateway',
+    namespace: 'foo',
+    name: 'edge',
+    labels: {
+      team: 'net',
+      'gateway.networking.k8s.io/gateway-name': 'edge',
+      'gateway.networking.k8s.io/gateway-class-name': 'istio',
+      'gateway.istio.io/managed': 'istio.io-gateway-controller',
+    },
+    serviceAccount: 'edge-istio',
+    role: { kind: 'gatewayApi', gateway: 'edge' },
+    ports: [
+      { number: 80, name: 'web', protocol: 'http' },
+      { number: 443, name: 'tls', protocol: 'https' },
+    ],
+    addresses: [],
+  })
+})
+
+test('a Gateway of the class istio-waypoint is a waypoint', () => {
+  const { mesh } = load(kubernetesGateway('way', 'istio-waypoint'))
+  const way = mesh.workloads.get('foo/way')
+  assert.deepEqual(way?.role, { kind: 'waypoint', gateway: 'way' })
+  assert.equal(way?.serviceAccount, 'way')
+})
+
+test('annotations of a Gateway name its service account', () => {
+  const account = (annotations: string) =>
+    load(kubernetesGateway('edge', 'istio', `, annotations: { ${annotations} }`)).mesh.workloads.get('foo/edge')
+      ?.serviceAccount
+  assert.equal(account('gateway.istio.io/service-account: sa'), 'sa')
+  assert.equal(account('gateway.istio.io/name-override: other'), 'other')
+})
+
+const labelled = (name: string, label: string) =>
+  deployment.replace('name: web,', `name: ${name},`).replace('version: v1 }', `${label} }`)
+
+test('the Deployment that Istio made of a Gateway is a gateway too, and takes its place under one name', () => {
+  const label = (name: string) => `gateway.networking.k8s.io/gateway-name: ${name}`
+  const edge = { kind: 'gatewayApi', gateway: 'edge' }
+  const way = { kind: 'waypoint', gateway: 'way' }
+  assert.deepEqual(roles(labelled('edge-istio', label('edge')), kubernetesGateway('edge', 'istio')), {
+    'foo/edge-istio': edge,
+    'foo/edge': edge,
+  })
+  assert.deepEqual(roles(kubernetesGateway('way', 'istio-waypoint'), labelled('way', label('way'))), {
+    'foo/way': way,
+  })
+  const managed = `${label('way')}, gateway.istio.io/managed: istio.io-mesh-controller`
+  assert.deepEqual(roles(labelled('way', managed)), { 'foo/way': way })
+  assert.deepEqual(roles(labelled('edge-istio', label('edge'))), { 'foo/edge-istio': edge })
+})
+
+const classic = (namespace: string, selector: string) => `apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: classic, namespace: ${namespace} }
+spec:
+  selector: ${selector}
+  servers:
+  - { port: { number: 443, name: https, protocol: HTTPS }, hosts: ["*"], tls: { mode: SIMPLE } }
+  - { port: { number: 15443, name: tls, protocol: TLS }, hosts: ["bar/*.example.com"] }
+`
+
+test('what a Gateway selects, in any namespace, is a classic gateway', () => {
+  assert.deepEqual(roles(deployment, classic('bar', '{ app: web }')), { 'foo/web': { kind: 'gateway' } })
+  assert.deepEqual(roles(deployment, classic('foo', '{ app: x }')), { 'foo/web': { kind: 'sidecar' } })
+  assert.deepEqual(roles(deployment, classic('foo', '{}')), { 'foo/web': { kind: 'sidecar' } })
+})
+
+test('a classic gateway listens where the Service of a server leads, or on the port itself', () => {
+  const service = `apiVersion: v1
+kind: Service
+metadata: { name: web, namespace: foo }
+spec: { selector: { app: web }, ports: [{ name: https, port: 443, targetPort: 8443 }] }
+`
+  const ports = load([deployment, service, classic('foo', '{ app: web }')].join('---\n')).mesh.workloads.get(
+    'foo/web',
+  )?.ports
+  assert.deepEqual(
+    ports?.map(({ number, protocol }) => [number, protocol]),
+    [
+      [53, 'udp'],
+      [8080, 'auto'],
+      [8443, 'https'],
+      [9090, 'grpc'],
+      [15443, 'tls'],
+    ],
+  )
+})

@@ -1,11 +1,22 @@
 import type { Diagnostic } from '../source/diagnostic.ts'
 import { diagnostic } from '../source/diagnostic.ts'
+import type { Gateway, KubernetesGateway } from './gateway.ts'
+import { GATEWAY_NAME_LABEL, WAYPOINT_CLASS } from './gateway.ts'
 import type { Instance } from './instance.ts'
 import { labelOf, selects } from './labels.ts'
-import type { Labels } from './resource.ts'
+import type { Labels, Meta } from './resource.ts'
 import type { Service, ServiceEntry } from './service.ts'
 import type { Workload, WorkloadPort, WorkloadRole } from './workload.ts'
-import type { WorkloadSource } from './workload-source.ts'
+import { fromKubernetesGateway, type WorkloadSource } from './workload-source.ts'
+
+/** What workloads are put together from. */
+interface Declared {
+  readonly sources: readonly WorkloadSource[]
+  readonly services: readonly Service[]
+  readonly serviceEntries: readonly ServiceEntry[]
+  readonly gateways: readonly Gateway[]
+  readonly kubernetesGateways: readonly KubernetesGateway[]
+}
 
 interface Assembled {
   readonly workloads: ReadonlyMap<string, Workload>
@@ -17,11 +28,10 @@ interface Assembled {
  * come from containers and from the Services in front of them.
  */
 export function assembleWorkloads(
-  sources: readonly WorkloadSource[],
-  services: readonly Service[],
-  serviceEntries: readonly ServiceEntry[],
+  { services, serviceEntries, gateways, kubernetesGateways, ...declared }: Declared,
   diagnostics: Diagnostic[],
 ): Assembled {
+  const sources = [...declared.sources, ...gatewaySources(declared.sources, kubernetesGateways)]
   const owners = new Map<string, WorkloadSource[]>()
   for (const source of sources) {
     if (source.selector === null) continue
@@ -45,18 +55,20 @@ export function assembleWorkloads(
     else diagnostics.push(twoOfOneName(source, same))
   }
   const front = new ServiceIndex(services, serviceEntries)
+  const gatewayClasses = new Map(kubernetesGateways.map(({ meta, className }) => [keyOf({ meta }), className]))
   const workloads = new Map<string, Workload>()
   const instances: Instance[] = []
   for (const [key, source] of named) {
     const addressed = [source, ...(members.get(source) ?? [])].filter((member) => member.addresses.length > 0)
+    const selecting = gateways.filter((gateway) => selectsGateway(gateway, source.labels))
     workloads.set(key, {
       kind: source.kind,
       namespace: source.meta.namespace,
       name: source.meta.name,
       labels: source.labels,
       serviceAccount: source.serviceAccount,
-      role: roleOf(source.labels, source.annotations),
-      ports: portsOf(source, front),
+      role: roleOf(source, selecting, gatewayClasses),
+      ports: portsOf(source, front, selecting),
       addresses: [...new Set(addressed.flatMap((member) => member.addresses))],
       origin: source.origin,
     })
@@ -82,7 +94,7 @@ function containerPorts(source: WorkloadSource): ReadonlyMap<string, number> {
   return new Map(source.ports.filter(({ name }) => name !== '').map(({ name, number }) => [name, number]))
 }
 
-function keyOf(source: WorkloadSource): string {
+function keyOf(source: { readonly meta: Meta }): string {
   return `${source.meta.namespace}/${source.meta.name}`
 }
 
@@ -114,13 +126,40 @@ function twoOfOneName(second: WorkloadSource, first: WorkloadSource): Diagnostic
   return diagnostic('SP111', place, message, { help })
 }
 
-/** What tells a gateway: the labels and annotations that Istio's own controllers and injection read. */
-function roleOf(labels: Labels, annotations: Labels): WorkloadRole {
-  const gateway = labelOf(labels, 'gateway.networking.k8s.io/gateway-name')
+/** One for each Gateway, but not where the Deployment that Istio made of it is among the files under the same name. */
+function gatewaySources(
+  sources: readonly WorkloadSource[],
+  kubernetesGateways: readonly KubernetesGateway[],
+): WorkloadSource[] {
+  if (kubernetesGateways.length === 0) return []
+  const made = new Set<string>()
+  for (const source of sources) {
+    if (labelOf(source.labels, GATEWAY_NAME_LABEL) === source.meta.name) made.add(keyOf(source))
+  }
+  return kubernetesGateways.filter((gateway) => !made.has(keyOf(gateway))).map(fromKubernetesGateway)
+}
+
+/** A Gateway without a selector is for every gateway, and makes none of what is a sidecar otherwise. */
+function selectsGateway({ selector }: Gateway, labels: Labels): boolean {
+  return size(selector) > 0 && selects(selector, labels)
+}
+
+/** What tells a gateway: who selects it, and the labels and annotations that Istio's controllers and injection read. */
+function roleOf(
+  { labels, annotations, meta }: WorkloadSource,
+  selecting: readonly Gateway[],
+  gatewayClasses: ReadonlyMap<string, string>,
+): WorkloadRole {
+  const gateway = labelOf(labels, GATEWAY_NAME_LABEL)
   if (gateway !== null) {
-    const waypoint = labelOf(labels, 'gateway.istio.io/managed') === 'istio.io-mesh-controller'
+    const className = gatewayClasses.get(`${meta.namespace}/${gateway}`)
+    const waypoint =
+      className === undefined
+        ? labelOf(labels, 'gateway.istio.io/managed') === 'istio.io-mesh-controller'
+        : className === WAYPOINT_CLASS
     return waypoint ? { kind: 'waypoint', gateway } : { kind: 'gatewayApi', gateway }
   }
+  if (selecting.length > 0) return { kind: 'gateway' }
   const templates = labelOf(annotations, 'inject.istio.io/templates')?.split(',') ?? []
   return templates.some((name) => name.trim() === 'gateway') ? { kind: 'gateway' } : { kind: 'sidecar' }
 }
@@ -156,13 +195,17 @@ function add<T>(index: Map<string, T[]>, key: string, value: T): void {
   else values.push(value)
 }
 
-/** The protocol that a Service gives a port wins over what the container's port name says. */
-function portsOf(source: WorkloadSource, front: ServiceIndex): readonly WorkloadPort[] {
+/**
+ * The protocol that a Service gives a port wins over what the container's port name says. A gateway listens on the
+ * target of the Service's port that a server names, or on that number where no Service has it.
+ */
+function portsOf(source: WorkloadSource, front: ServiceIndex, selecting: readonly Gateway[]): readonly WorkloadPort[] {
   const ports = new Map<number, WorkloadPort>()
   const put = (port: WorkloadPort) => {
     if (!ports.has(port.number)) ports.set(port.number, port)
   }
-  for (const service of front.servicesOf(source)) {
+  const services = front.servicesOf(source)
+  for (const service of services) {
     for (const { name, targetPort, protocol } of service.ports) {
       const number = typeof targetPort === 'number' ? targetPort : namedPort(source, targetPort)
       if (number !== null) put({ number, name, protocol })
@@ -174,6 +217,11 @@ function portsOf(source: WorkloadSource, front: ServiceIndex): readonly Workload
     }
   }
   for (const port of source.ports) put(port)
+  for (const { port, name, protocol } of selecting.flatMap(({ servers }) => servers)) {
+    if (!services.some((service) => service.ports.some((served) => served.port === port))) {
+      put({ number: port, name, protocol })
+    }
+  }
   return [...ports.values()].sort((a, b) => a.number - b.number)
 }
 

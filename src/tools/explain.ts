@@ -9,7 +9,9 @@ import type { AuthorizationPolicy } from '../mesh/authorization-policy.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Provider } from '../mesh/provider.ts'
 import { usableProvider } from '../mesh/providers.ts'
+import { serviceOfHost } from '../mesh/registry.ts'
 import type { JwtRule } from '../mesh/request-authentication.ts'
+import type { TargetService } from '../mesh/service.ts'
 import type { Workload } from '../mesh/workload.ts'
 import { compile } from '../policy/compile.ts'
 import type { Decider } from '../policy/decider.ts'
@@ -20,7 +22,6 @@ import { authorize, type ChainRequest } from '../proxy/authorize.ts'
 import { authorizeConnection } from '../proxy/authorize-connection.ts'
 import { deniedConnection } from '../proxy/decisions.ts'
 import { grpcStatusOf, isGrpcRequest } from '../proxy/local-reply.ts'
-import { remoteIpOf } from '../proxy/remote-ip.ts'
 import type { RefusedHead } from '../proxy/request-head.ts'
 import { requestNotes } from './explain-notes.ts'
 import { GivenProviders } from './given-providers.ts'
@@ -59,9 +60,20 @@ export interface Explainer {
  * could tell (its certificate, its addresses) comes from the request.
  */
 export function createExplainer(options: ExplainOptions): Explainer {
-  const target = prepare(options)
+  const forAll = prepare(options, null)
+  // A waypoint's policies depend on the service that a request is for: as many as the files have, at most.
+  const byService = new Map<string, Target>()
+  const targetFor = (request: TestRequest): Target => {
+    const service = serviceOf(options, request)
+    if (service === null) return forAll
+    const key = `${service.kind} ${service.namespace}/${service.name}`
+    const target = byService.get(key) ?? prepare(options, service)
+    byService.set(key, target)
+    return target
+  }
   return {
     async explain(request, { trace }) {
+      const target = targetFor(request)
       const port = request.destination.port ?? options.port
       if (port === null) return { code: 'no_port', message: 'the request has no `destination.port`' }
       const protocol = request.http === null ? 'tcp' : 'http'
@@ -90,10 +102,15 @@ interface Engine {
   readonly decider: Decider
 }
 
-function prepare(options: ExplainOptions): Target {
+function serviceOf({ mesh, workload }: ExplainOptions, { http }: TestRequest): TargetService | null {
+  if (workload.role.kind !== 'waypoint' || http === null || http.host === null) return null
+  return serviceOfHost(mesh, workload.namespace, http.host)
+}
+
+function prepare(options: ExplainOptions, service: TargetService | null): Target {
   const { mesh, workload } = options
-  const policies = authorizationPoliciesFor(mesh, workload)
-  const jwtRules = jwtRulesFor(mesh, workload)
+  const policies = authorizationPoliciesFor(mesh, workload, service)
+  const jwtRules = jwtRulesFor(mesh, workload, service)
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
   const engine = (protocol: 'http' | 'tcp'): Engine => {
     const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
@@ -138,7 +155,7 @@ async function decide(
       scheme: head.scheme,
       protocol: http.protocol,
       headers: head.headers,
-      remoteIp: http.remoteIp ?? remoteIpOf(head.headers, request.source.ip),
+      remoteIp: http.remoteIp ?? head.remoteIp,
       body: bodyOf(http),
       signal: () => signal,
     }

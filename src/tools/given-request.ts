@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
+import type { IpAddress } from '../match/ip.ts'
 import type { Workload } from '../mesh/workload.ts'
 import type { ConnectionFacts } from '../policy/facts.ts'
 import type { AuthorizedConnection, ChainRequest } from '../proxy/authorize.ts'
+import { readEdgeHead } from '../proxy/edge-head.ts'
+import { remoteIpOf } from '../proxy/remote-ip.ts'
 import { type RefusedHead, type RequestHead, readHead } from '../proxy/request-head.ts'
 import type { ExplainOptions } from './explain.ts'
 import type { TestHttpRequest, TestRequest } from './request.ts'
@@ -30,30 +33,35 @@ function ownId({ mesh, workload }: ExplainOptions): string {
   return `spiffe://${mesh.config.trustDomain}/ns/${workload.namespace}/sa/${workload.serviceAccount}`
 }
 
-/** The head as the proxy reads it. */
+/** The head as the proxy reads it, and the client's address as it tells it. */
 export function headOf(
   request: TestHttpRequest,
   connection: AuthorizedConnection,
   { mesh, workload }: ExplainOptions,
-): RequestHead | RefusedHead {
+): (RequestHead & { readonly remoteIp: IpAddress }) | RefusedHead {
   if (!isReadable(request)) return UNREADABLE
-  const { peer } = connection.facts
-  return readHead(
-    {
-      method: request.method,
-      url: request.path,
-      httpVersionMajor: 1,
-      // Later versions have other framing, and the same meaning.
-      httpVersionMinor: request.protocol === 'HTTP/1.0' ? 0 : 1,
-      rawHeaders: ['host', request.host ?? hostOf(workload), ...request.headers.toRaw()],
-    },
-    {
-      pathMode: mesh.config.pathNormalization,
-      secure: request.scheme === 'https',
-      clientCertificate: peer === '' ? null : certificateElement(connection.destination.principal, peer),
-      upgrade: false,
-    },
-  )
+  const { peer, sourceIp, destinationIp } = connection.facts
+  const raw = {
+    method: request.method,
+    url: request.path,
+    httpVersionMajor: 1,
+    // Later versions have other framing, and the same meaning.
+    httpVersionMinor: request.protocol === 'HTTP/1.0' ? 0 : 1,
+    rawHeaders: ['host', request.host ?? hostOf(workload), ...request.headers.toRaw()],
+  }
+  const options = {
+    pathMode: mesh.config.pathNormalization,
+    secure: request.scheme === 'https',
+    clientCertificate: peer === '' ? null : certificateElement(connection.destination.principal, peer),
+    upgrade: false,
+  }
+  const { kind } = workload.role
+  if (kind === 'gateway' || kind === 'gatewayApi') {
+    const trustedHops = mesh.config.numTrustedProxies
+    return readEdgeHead(raw, { ...options, trustedHops, peer: sourceIp, own: destinationIp })
+  }
+  const head = readHead(raw, options)
+  return head.kind === 'refused' ? head : { ...head, remoteIp: remoteIpOf(head.headers, sourceIp) }
 }
 
 function hostOf({ name, namespace }: Workload): string {

@@ -12,8 +12,7 @@ const targetRef = map(
     name: optional(string, ''),
     namespace: optional(string, ''),
   }),
-  // A namespace is refused by Istio's validation, which reads it from the document.
-  (ref): TargetRef => ({ group: ref.group === 'core' ? '' : ref.group, kind: ref.kind, name: ref.name }),
+  (ref): TargetRef => ({ ...ref, group: ref.group === 'core' ? '' : ref.group }),
 )
 
 /** The fields that attach a policy. */

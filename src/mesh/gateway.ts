@@ -1,0 +1,40 @@
+import type { Labels, Resource } from './resource.ts'
+import type { PortProtocol } from './workload.ts'
+
+/** `networking.istio.io` Gateway: makes gateways of the workloads that it selects, whatever their namespace. */
+export interface Gateway extends Resource {
+  readonly kind: 'Gateway'
+  /** Empty selects every gateway and makes none. */
+  readonly selector: Labels
+  readonly servers: readonly GatewayServer[]
+}
+
+export interface GatewayServer {
+  /** The Service's port; the gateway listens on that port's target, or on this where no Service has it. */
+  readonly port: number
+  readonly name: string
+  readonly protocol: PortProtocol
+  readonly hosts: readonly string[]
+}
+
+/** `gateway.networking.k8s.io` Gateway: a workload by its own name. */
+export interface KubernetesGateway extends Resource {
+  readonly kind: 'KubernetesGateway'
+  readonly className: string
+  readonly listeners: readonly KubernetesListener[]
+  /** Labels and annotations of its Pods: `spec.infrastructure`'s, or without one the Gateway's own. */
+  readonly labels: Labels
+  readonly annotations: Labels
+}
+
+export interface KubernetesListener {
+  readonly port: number
+  readonly name: string
+  readonly protocol: PortProtocol
+}
+
+/** The GatewayClass of waypoints, and the only one that a policy can target. */
+export const WAYPOINT_CLASS = 'istio-waypoint'
+
+/** The label by which a Pod is an instance of a Gateway API gateway. */
+export const GATEWAY_NAME_LABEL = 'gateway.networking.k8s.io/gateway-name'

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { HeaderMap } from '../match/header-map.ts'
+import { type IpAddress, parseIp, printIp } from '../match/ip.ts'
+import { readEdgeHead } from './edge-head.ts'
+import { remoteIpOf } from './remote-ip.ts'
+
+const ip = (text: string): IpAddress => parseIp(text) ?? assert.fail(text)
+
+test('whose address counts depends on how many proxies are believed', () => {
+  const cases: readonly [trustedHops: number | null, lines: readonly string[], expected: string][] = [
+    [null, [], '9.9.9.9'],
+    [null, ['1.1.1.1, 2.2.2.2'], '2.2.2.2'],
+    [null, ['1.1.1.1', '2.2.2.2'], '2.2.2.2'],
+    [null, ['1.1.1.1,'], '9.9.9.9'],
+    [null, [''], '9.9.9.9'],
+    [0, ['1.1.1.1, 2.2.2.2'], '9.9.9.9'],
+    [1, ['1.1.1.1, 2.2.2.2'], '2.2.2.2'],
+    [2, ['1.1.1.1, 2.2.2.2'], '1.1.1.1'],
+    [2, ['1.1.1.1', '2.2.2.2'], '1.1.1.1'],
+    [2, ['1.1.1.1,3.3.3.3', '2.2.2.2'], '3.3.3.3'],
+    [3, ['1.1.1.1,3.3.3.3', '2.2.2.2'], '1.1.1.1'],
+    [3, ['1.1.1.1, 2.2.2.2'], '9.9.9.9'],
+    [2, ['x, 2.2.2.2'], '9.9.9.9'],
+    [1, ['::1'], '::1'],
+    [1, [], '9.9.9.9'],
+  ]
+  for (const [trustedHops, lines, expected] of cases) {
+    const headers = HeaderMap.from(lines.map((line) => ['x-forwarded-for', line]))
+    assert.equal(printIp(remoteIpOf(headers, ip('9.9.9.9'), trustedHops)), expected, `${trustedHops} ${lines}`)
+  }
+})
+
+test('a gateway takes nobody at their word', () => {
+  const sent: [string, string][] = [
+    ['host', 'h'],
+    ['x-forwarded-for', '1.1.1.1'],
+    ['x-forwarded-proto', 'https'],
+    ['x-forwarded-client-cert', 'By=me'],
+    ['x-request-id', 'mine'],
+    ['x-envoy-original-path', '/admin'],
+    ['x-own', 'kept'],
+  ]
+  const read = (trustedHops: number, peer: string) => {
+    const raw = { method: 'GET', url: '/', httpVersionMajor: 1, httpVersionMinor: 1, rawHeaders: sent.flat() }
+    const head = readEdgeHead(raw, {
+      ...{ pathMode: 'BASE', secure: false, clientCertificate: null, upgrade: false },
+      ...{ trustedHops, peer: ip(peer), own: ip('10.0.0.2') },
+    })
+    return head.kind === 'head' ? head : assert.fail(head.details)
+  }
+  const bare = read(0, '9.9.9.9')
+  assert.equal(printIp(bare.remoteIp), '9.9.9.9')
+  assert.deepEqual(bare.headers.all('x-forwarded-for'), ['1.1.1.1,9.9.9.9'])
+  assert.deepEqual(bare.headers.all('x-forwarded-proto'), ['http'])
+  assert.equal(bare.scheme, 'http')
+  assert.equal(bare.headers.get('x-forwarded-client-cert'), undefined)
+  assert.notEqual(bare.headers.get('x-request-id'), 'mine')
+  assert.equal(bare.headers.get('x-envoy-original-path'), undefined)
+  assert.equal(bare.headers.get('x-envoy-external-address'), '9.9.9.9')
+  assert.equal(bare.headers.get('x-own'), 'kept')
+
+  const behind = read(1, '127.0.0.1')
+  assert.equal(printIp(behind.remoteIp), '1.1.1.1')
+  assert.deepEqual(behind.headers.all('x-forwarded-for'), ['1.1.1.1,10.0.0.2'])
+  assert.deepEqual(behind.headers.all('x-forwarded-proto'), ['https'])
+  assert.equal(behind.scheme, 'https')
+})
