@@ -188,7 +188,11 @@ async function walk(folder: string, folders: Set<string>): Promise<string[]> {
 
 async function fingerprint(path: string): Promise<string> {
   const info = await stat(path).catch(() => null)
-  return info === null ? `${path}?` : `${path}:${info.size}:${info.mtimeMs}:${info.ino}`
+  if (info === null) return `${path}?`
+  // A pipe changes by being read, and is read once.
+  if (!info.isFile()) return `${path}!`
+  // The second time tells of permissions.
+  return `${path}:${info.size}:${info.mtimeMs}:${info.ctimeMs}:${info.ino}`
 }
 
 async function isFolder(path: string): Promise<boolean> {

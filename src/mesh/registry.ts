@@ -92,6 +92,11 @@ export function findOutboundService(mesh: Mesh, namespace: string, host: string,
   return null
 }
 
+/** Every host of the mesh, in the order of the files. */
+export function registryHosts(mesh: Mesh): Iterable<string> {
+  return registryOf(mesh).keys()
+}
+
 /**
  * What the host of a request at a waypoint stands for: a Service or a ServiceEntry, by its full name, by the short names
  * of Kubernetes' DNS as seen from `namespace`, or by a ServiceEntry's wildcard (the longest that fits). A port in the host
@@ -124,11 +129,6 @@ function targetOf(entry: Entry): TargetService {
   return entry.kind === 'service'
     ? { kind: 'Service', namespace: entry.namespace, name: entry.service.meta.name }
     : { kind: 'ServiceEntry', namespace: entry.namespace, name: entry.entry.meta.name }
-}
-
-/** Every host of the mesh, in the order of the files. */
-export function registryHosts(mesh: Mesh): Iterable<string> {
-  return registryOf(mesh).keys()
 }
 
 function longForms(host: string, namespace: string): string[] {

@@ -5,6 +5,7 @@ import * as http from 'node:http'
 import * as net from 'node:net'
 import { test } from 'node:test'
 import {
+  allowed,
   ask,
   asking,
   deferred,
@@ -308,8 +309,8 @@ test('a WebSocket is joined once both agree, with what either side had sent alre
     socket.write(
       'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nX-A: 1\r\n\r\nhello ',
     )
-    if (head.length > 0) socket.write(head)
-    socket.pipe(socket)
+    assert.equal(head.length, 0)
+    socket.once('data', (chunk) => socket.end(chunk))
   })
   const running = await startProxy(t, {
     inbound: [
@@ -323,12 +324,53 @@ test('a WebSocket is joined once both agree, with what either side had sent alre
   })
   const upgrade = (path: string) =>
     `GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\nping`
-  const joined = await raw(running.port(), upgrade('/ws'), true)
+  const joined = await raw(running.port(), upgrade('/ws'))
   assert.match(joined, /^HTTP\/1\.1 101 [\s\S]*x-a: 1\r\n[\s\S]*\r\n\r\nhello ping$/)
   assert.match(await raw(running.port(), upgrade('/denied')), /^HTTP\/1\.1 403 [\s\S]*RBAC: access denied$/)
   assert.match(await raw(running.port(), upgrade('/no')), /^HTTP\/1\.1 400 [\s\S]*\r\n\r\nno$/)
   const statuses = (await running.logged(3)).map(({ responseStatus }) => responseStatus)
   assert.deepEqual(statuses, [101, 403, 400])
+})
+
+test('a client that goes away before its upgrade is answered takes everything with it', async (t) => {
+  const app = await startApplication(t, echo)
+  const began = deferred()
+  const ended = deferred()
+  app.server.on('upgrade', (_request, socket: net.Socket) => {
+    began.resolve()
+    socket.on('error', () => {}).on('close', () => ended.resolve())
+    socket.resume().on('end', () => socket.destroy())
+  })
+  const waiting = deferred()
+  const cancelled = deferred()
+  const thinking = asking((request, signal) => {
+    if (request.http?.path !== '/asks') return allowed
+    waiting.resolve()
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => {
+        cancelled.resolve()
+        resolve({ kind: 'error', reason: 'cancelled', message: '' })
+      })
+    })
+  })
+  const running = await startProxy(t, { inbound: [inbound(app.port, { policies: thinking })] })
+  const leave = async (path: string, until: Promise<void>) => {
+    const client = net.connect(running.port(), '127.0.0.1')
+    client.write(`GET ${path} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nearly`)
+    await until
+    client.end()
+    await once(client.resume(), 'close')
+  }
+  await leave('/asks', waiting.promise)
+  await cancelled.promise
+  await leave('/hangs', began.promise)
+  await ended.promise
+
+  const greedy = net.connect(running.port(), '127.0.0.1')
+  greedy.on('error', () => {})
+  greedy.write('GET /hangs HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  greedy.write(Buffer.alloc(200_000))
+  await new Promise((resolve) => greedy.once('close', resolve))
 })
 
 test('a connection that the application closed while idle costs no request', async (t) => {

@@ -11,6 +11,7 @@ import { refusalNow } from './connection.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import { forward } from './forward.ts'
+import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers } from './http-server.ts'
 import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
@@ -108,6 +109,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       refuse(rawReply(textReply(parsed.status, parsed.body)), parsed.status)
       return
     }
+    const early = new HeldBytes(socket, head)
     const chain = chainRequest(context.connection, parsed, record.time, NO_BODY, socket)
     record.describe(chain)
     this.#run(
@@ -119,7 +121,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
         else if (outcome.kind === 'refused') {
           refuse(rawReply(outcome.reply, outcome.responseChanges), outcome.reply.status)
         } else {
-          tunnel(outcome.permit, socket, head, upstream, {
+          tunnel(outcome.permit, socket, early, upstream, {
             answered: (status) => record.end(status),
             failed: (failure) => this.#telemetry.upstreamFailed(config.workload, failure),
           })

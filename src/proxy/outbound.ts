@@ -5,6 +5,7 @@ import { permitEgress } from './authorize.ts'
 import { connectTls, TCP_ALPN } from './client-tls.ts'
 import type { OutboundConfig, Route, RouteEndpoint } from './config.ts'
 import { forward } from './forward.ts'
+import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers, HttpServer } from './http-server.ts'
 import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
@@ -172,7 +173,7 @@ export class OutboundHttp implements HttpHandlers<OutboundContext> {
       return
     }
     this.#telemetry.egress(workload, 'sent')
-    tunnel(permitEgress(head), socket, rest, upstream, {
+    tunnel(permitEgress(head), socket, new HeldBytes(socket, rest), upstream, {
       answered() {},
       failed: (failure) => this.#failed(workload, failure),
     })

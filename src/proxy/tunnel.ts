@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream'
 import type { Permit } from './authorize.ts'
 import { upstreamRequest } from './forward.ts'
+import type { HeldBytes } from './held-bytes.ts'
 import { withoutHopByHop } from './hop-by-hop.ts'
 import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
@@ -18,8 +19,13 @@ export interface TunnelEvents {
  * Asks the endpoint for the upgrade and joins the two sockets when it agrees. Nothing that the client sent behind its
  * request reaches the endpoint before that: until then it would be read as another request.
  */
-export function tunnel(permit: Permit, client: Duplex, head: Buffer, upstream: Upstream, events: TunnelEvents): void {
-  if (head.length > 0) client.unshift(head)
+export function tunnel(
+  permit: Permit,
+  client: Duplex,
+  early: HeldBytes,
+  upstream: Upstream,
+  events: TunnelEvents,
+): void {
   let exchange: UpstreamExchange | null = null
   const cancel = () => exchange?.cancel()
   client.once('close', cancel)
@@ -29,6 +35,7 @@ export function tunnel(permit: Permit, client: Duplex, head: Buffer, upstream: U
       events.answered(101)
       const lines = forwardedLines(101, withoutHopByHop(headers), permit.responseChanges)
       client.write(rawHead(101, '', [...lines, 'connection', 'Upgrade', 'upgrade', 'websocket']))
+      early.putBack()
       splice(client, socket)
     },
     onAnswer(status, reason, headers, body) {

@@ -40,6 +40,8 @@ export interface ExplainOptions {
   readonly now: () => number
   /** Null: providers are not asked; their answers come with the request. */
   readonly ask: ((provider: Provider) => CheckClient) | null
+  /** What decides; the compiled engine when absent. */
+  readonly engine?: (ir: PolicyIr) => Decider
 }
 
 /** A decision with, on demand, how every rule fared. */
@@ -116,7 +118,7 @@ function prepare(options: ExplainOptions, service: TargetService | null): Target
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
   const engine = (protocol: 'http' | 'tcp'): Engine => {
     const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
-    return { ir, decider: compile(ir) }
+    return { ir, decider: (options.engine ?? compile)(ir) }
   }
   const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, options.keys)
   return { options, policies, jwtRules, authenticator, http: engine('http'), tcp: engine('tcp') }

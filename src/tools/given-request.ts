@@ -66,8 +66,17 @@ export function headOf(
   return head.kind === 'refused' ? head : { ...head, remoteIp: remoteIpOf(head.headers, sourceIp) }
 }
 
+/** RFC 9110, 5.5: without the spaces and tabs at both ends. */
 function trimmed(text: string): string {
-  return text.replace(/^[\t ]+|[\t ]+$/g, '')
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+function isBlank(c: number): boolean {
+  return c === 0x20 || c === 0x09
 }
 
 function hostOf({ name, namespace }: Workload): string {

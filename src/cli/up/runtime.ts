@@ -154,15 +154,21 @@ export class Runtime {
     })
   }
 
-  /** A certificate was replaced: the same plan, with new identities. */
+  /** A certificate was replaced: the proxy's same plan, with new identities; authorizers have no part in it. */
   #renew(): void {
-    if (this.#proxy === null) return
-    void this.apply(this.#plan).then((problems) => {
-      for (const problem of problems) {
-        const { message } = problem.kind === 'authorizer' ? problem.diagnostic : problem
-        this.#options.logger.error('the new certificate is not in use', { message })
-      }
+    const renewed = this.#queue.then(() => this.#applyIdentities())
+    this.#queue = renewed.catch(() => {})
+    void renewed.then((problems) => {
+      for (const message of problems) this.#options.logger.error('the new certificate is not in use', { message })
     })
+  }
+
+  async #applyIdentities(): Promise<readonly string[]> {
+    if (this.#proxy === null) return []
+    const config = this.#configure(this.#plan)
+    if (config === null) return [this.#identities.problem ?? 'there is none']
+    const result = await this.#proxy.apply(config)
+    return result.kind === 'failed' ? result.errors.map(({ message }) => message) : []
   }
 }
 
