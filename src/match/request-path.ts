@@ -7,6 +7,7 @@ export type NormalizedPath =
   | { readonly kind: 'reject'; readonly status: 400; readonly details: string }
 
 const CODEC_ERROR: NormalizedPath = { kind: 'reject', status: 400, details: 'http1.codec_error' }
+const CONTROL: NormalizedPath = { kind: 'reject', status: 400, details: 'http1.invalid_characters' }
 const FAILED: NormalizedPath = { kind: 'reject', status: 400, details: 'path_normalization_failed' }
 
 /** Each pass removes a layer of nested escapes (`%%36%31`); no honest client nests them, and a limit bounds the work. */
@@ -22,7 +23,7 @@ export function normalizePath(target: string, mode: PathMode): NormalizedPath {
   let pathEnd = -1
   for (let i = 0; i < end; i++) {
     const c = target.charCodeAt(i)
-    if (c <= 0x20 || c >= 0x7f) return CODEC_ERROR
+    if (c <= 0x20 || c >= 0x7f) return notAllowed(c)
     if (c === HASH) end = i
     else if (c === QUESTION && pathEnd === -1) pathEnd = i
   }
@@ -30,7 +31,7 @@ export function normalizePath(target: string, mode: PathMode): NormalizedPath {
   // Bytes behind the fragment are refused like any other when they are not allowed in a target.
   for (let i = end; i < target.length; i++) {
     const c = target.charCodeAt(i)
-    if (c <= 0x20 || c >= 0x7f) return CODEC_ERROR
+    if (c <= 0x20 || c >= 0x7f) return notAllowed(c)
   }
   const kept = end === target.length ? target : target.slice(0, end)
   if (mode === 'NONE') return { kind: 'path', path: kept }
@@ -44,6 +45,10 @@ export function normalizePath(target: string, mode: PathMode): NormalizedPath {
     path = next
   }
   return FAILED
+}
+
+function notAllowed(c: number): NormalizedPath {
+  return c < 0x20 || c === 0x7f ? CONTROL : CODEC_ERROR
 }
 
 const HASH = 0x23
@@ -75,7 +80,10 @@ function normalizeOnce(path: string, mode: 'BASE' | 'MERGE_SLASHES' | 'DECODE_AN
   const decoded = canonicalize(unescaped)
   if (decoded === null) return null
   const resolved = removeDotSegments(decoded)
-  return mode === 'BASE' ? resolved : resolved.replace(SLASHES, '/')
+  if (mode === 'BASE') return resolved
+  const merged = resolved.replace(SLASHES, '/')
+  // Envoy joins what is between slashes and keeps the first and the last, which nothing else makes two of.
+  return merged === '/' && resolved !== '/' ? '//' : merged
 }
 
 const ESCAPED_SLASH = /%2f|%5c/gi

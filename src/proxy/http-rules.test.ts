@@ -38,6 +38,13 @@ test('requests that Envoy refuses are refused with its status', async (t) => {
     ['user information alone', 400, `GET http://a@/ HTTP/1.1\r\n${HOST}\r\n`],
     ['another scheme', 400, `GET ftp://a/ HTTP/1.1\r\n${HOST}\r\n`],
     ['OPTIONS *', 404, `OPTIONS * HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
+    ['GET *', 400, `GET * HTTP/1.1\r\n${HOST}\r\n`],
+    ['a target without a path', 200, `GET http://a HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
+    ['a target with a query only', 404, `GET http://a?x HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
+    ['a target with a fragment only', 400, `GET http://a#x HTTP/1.1\r\n${HOST}\r\n`],
+    ['a method that Envoy does not know', 400, `M-SEARCH / HTTP/1.1\r\n${HOST}\r\n`],
+    ['a method in lower case', 400, `get / HTTP/1.1\r\n${HOST}\r\n`],
+    ['a method of WebDAV', 200, `PROPFIND / HTTP/1.1\r\n${HOST}Connection: close\r\n\r\n`],
     ['CONNECT', 404, `CONNECT a:1 HTTP/1.1\r\n${HOST}\r\n`],
     ['CL and TE', 400, `POST / HTTP/1.1\r\n${HOST}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
     ['TE and CL', 400, `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n0\r\n\r\n`],
@@ -179,7 +186,7 @@ test('the host of an absolute target is judged without its user information', as
   for (const [target, host] of [
     ['http://a@denied.example/', 'denied.example'],
     ['http://a:b@denied.example:8000/?x@y', 'denied.example:8000'],
-    ['HTTP://@Denied.example?x', 'Denied.example'],
+    ['HTTP://@Denied.example/?x', 'Denied.example'],
     ['http://[::1]:80/', '[::1]:80'],
     ['http://denied.example/a@b', 'denied.example'],
   ] as const) {

@@ -5,6 +5,7 @@ import { normalizePath } from '../match/request-path.ts'
 import { joinRepeatedHeaders } from '../policy/header-lines.ts'
 import { removeHopByHop } from './hop-by-hop.ts'
 import { MAX_FIELDS } from './limits.ts'
+import { isHttp1Method } from './methods.ts'
 import { isAuthority } from './request-line.ts'
 
 /** What Node's parser has told about a request. */
@@ -14,6 +15,8 @@ export interface RawHead {
   readonly httpVersionMajor: number
   readonly httpVersionMinor: number
   readonly rawHeaders: readonly string[]
+  /** It did not come over HTTP/1.1, whose parsers know their methods. */
+  readonly anyMethod?: boolean
 }
 
 /** A request that the proxy will serve: one host, one normalized path, no connection fields. */
@@ -51,6 +54,7 @@ export interface HeadOptions {
 /** Reads and cleans a head in Envoy's order, before any policy looks at it. */
 export function readHead(raw: RawHead, options: HeadOptions): RequestHead | RefusedHead {
   if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, 'Upgrade Required', 'low_version')
+  if (raw.anyMethod !== true && !isHttp1Method(raw.method ?? '')) return MALFORMED
   if (raw.rawHeaders.length / 2 > MAX_FIELDS) return TOO_MANY_FIELDS
   const headers = HeaderMap.fromRaw(raw.rawHeaders)
   joinRepeatedHeaders(headers)
@@ -61,7 +65,7 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   if (length !== undefined && Number(length) > Number.MAX_SAFE_INTEGER) return BAD_LENGTH
   const hosts = headers.all('host')
   if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
-  const target = readTarget(raw.url ?? '', hosts[0] ?? '')
+  const target = readTarget(raw.method ?? '', raw.url ?? '', hosts[0] ?? '')
   if (target.kind === 'refused') return target
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
@@ -70,8 +74,9 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   headers.delete('host')
   const normalized = normalizePath(target.path, options.pathMode)
   if (normalized.kind === 'reject') {
-    return refuse(400, normalized.details === 'http1.codec_error' ? 'Bad Request' : '', normalized.details)
+    return refuse(400, normalized.details.startsWith('http1.') ? 'Bad Request' : '', normalized.details)
   }
+  if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
   removeEnvoyFields(headers)
   const scheme = forwardedScheme(headers, options.secure)
   if (options.clientCertificate === null) headers.delete('x-forwarded-client-cert')
@@ -104,25 +109,30 @@ function refuse(status: number, body: string, details: string): RefusedHead {
 
 const TOO_MANY_FIELDS = refuse(431, 'Request Header Fields Too Large', 'http1.too_many_headers')
 const BAD_LENGTH = refuse(400, 'Bad Request', 'http1.content_length_too_large')
-const INVALID_TARGET = refuse(400, 'Bad Request', 'http1.codec_error')
-const NO_ROUTE = refuse(404, '', 'route_not_found')
+const MALFORMED = refuse(400, 'Bad Request', 'http1.codec_error')
+const INVALID_URL = refuse(400, 'Bad Request', 'http1.invalid_url')
+const INVALID_SCHEME = refuse(400, 'Bad Request', 'http1.invalid_scheme')
+const NO_PATH = refuse(404, '', 'absolute_path_rejected')
 const BAD_ENCODING = refuse(501, 'Not Implemented', 'http1.invalid_transfer_encoding')
 
 type Target = { readonly kind: 'target'; readonly path: string; readonly host: string } | RefusedHead
 
 /** RFC 9112, 3.2: in absolute form the URI's authority replaces Host. */
-function readTarget(url: string, host: string): Target {
+function readTarget(method: string, url: string, host: string): Target {
   if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host }
+  if (url === '*') return method === 'OPTIONS' ? NO_PATH : INVALID_URL
   const match = ABSOLUTE.exec(url)
-  if (match === null) return url === '*' ? NO_ROUTE : INVALID_TARGET
+  if (match === null) return OTHER_SCHEME.test(url) ? INVALID_SCHEME : MALFORMED
   const [, name = '', port = '', rest = ''] = match
-  if (port !== '' && Number(port) > 65535) return INVALID_TARGET
-  return {
-    kind: 'target',
-    path: rest.startsWith('/') ? rest : `/${rest}`,
-    host: port === '' ? name : `${name}:${port}`,
-  }
+  if (port !== '' && Number(port) > 65535) return MALFORMED
+  // Without a path there can be a query, and then there is nothing to route; a fragment is no part of a target.
+  if (rest.startsWith('?')) return NO_PATH
+  if (rest.startsWith('#')) return MALFORMED
+  return { kind: 'target', path: rest === '' ? '/' : rest, host: port === '' ? name : `${name}:${port}` }
 }
+
+/** A URI whose scheme cannot be served. */
+const OTHER_SCHEME = /^(?!https?:)[a-z][a-z0-9+.-]*:\/\//i
 
 /** As Envoy reads it: user information is dropped, and the host is a name, an address or nothing that can be served. */
 const ABSOLUTE = /^https?:\/\/(?:[^/?#@]*@)?([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?((?:[/?#].*)?)$/i

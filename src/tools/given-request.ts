@@ -47,6 +47,7 @@ export function headOf(
     httpVersionMajor: 1,
     // Later versions have other framing, and the same meaning.
     httpVersionMinor: request.protocol === 'HTTP/1.0' ? 0 : 1,
+    anyMethod: !request.protocol.startsWith('HTTP/1'),
     rawHeaders: ['host', request.host ?? hostOf(workload), ...request.headers.toRaw()],
   }
   const options = {
