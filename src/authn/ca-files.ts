@@ -25,8 +25,10 @@ export function openCaFolder(folder: string, options: DevelopmentCaOptions): Ope
 }
 
 function open(folder: string, options: DevelopmentCaOptions): OpenedCa | null {
-  const key = read(join(folder, 'root-key.pem'))
-  const root = key === null ? read(join(folder, 'root-cert.pem')) : awaitRoot(folder)
+  const early = read(join(folder, 'root-key.pem'))
+  const root = early === null ? read(join(folder, 'root-cert.pem')) : awaitRoot(folder)
+  // A certificate that came between the two looks has brought its key before it.
+  const key = root === null ? early : read(join(folder, 'root-key.pem'))
   if (root === null && key === null) return null
   if (root === null || key === null) {
     const absent = root === null ? 'root-cert.pem' : 'root-key.pem'
