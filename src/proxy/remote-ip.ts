@@ -12,9 +12,9 @@ export function remoteIpOf(headers: HeaderMap, peer: IpAddress, trustedHops: num
   return entryFromRight(headers, (trustedHops ?? 1) - 1) ?? peer
 }
 
-/** Lines join with a comma, so entries are counted from the end of the last line. */
+/** Lines join with a comma, so entries are counted from the end of the last line; an empty line adds none. */
 function entryFromRight(headers: HeaderMap, skip: number): IpAddress | null {
-  const lines = headers.all('x-forwarded-for')
+  const lines = headers.all('x-forwarded-for').filter((line) => line !== '')
   let left = skip
   for (let i = lines.length - 1; i >= 0; i--) {
     const line = lines[i] as string

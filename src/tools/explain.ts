@@ -40,6 +40,8 @@ export interface ExplainOptions {
   readonly now: () => number
   /** Null: providers are not asked; their answers come with the request. */
   readonly ask: ((provider: Provider) => CheckClient) | null
+  /** What decides; the compiled engine when absent. */
+  readonly engine?: (ir: PolicyIr) => Decider
 }
 
 /** A decision with, on demand, how every rule fared. */
@@ -63,19 +65,21 @@ export function createExplainer(options: ExplainOptions): Explainer {
   const forAll = prepare(options, null)
   // A waypoint's policies depend on the service that a request is for: as many as the files have, at most.
   const byService = new Map<string, Target>()
-  const targetFor = (request: TestRequest): Target => {
+  const targetOf = (request: TestRequest): Target => {
     const service = serviceOf(options, request)
     if (service === null) return forAll
     const key = `${service.kind} ${service.namespace}/${service.name}`
-    const target = byService.get(key) ?? prepare(options, service)
-    byService.set(key, target)
-    return target
+    const known = byService.get(key)
+    if (known !== undefined) return known
+    const fresh = prepare(options, service)
+    byService.set(key, fresh)
+    return fresh
   }
   return {
     async explain(request, { trace }) {
-      const target = targetFor(request)
       const port = request.destination.port ?? options.port
       if (port === null) return { code: 'no_port', message: 'the request has no `destination.port`' }
+      const target = targetOf(request)
       const protocol = request.http === null ? 'tcp' : 'http'
       const { decider, ir } = target[protocol]
       const traced = trace ? tracing(decider, ir, target.policies) : null
@@ -87,7 +91,12 @@ export function createExplainer(options: ExplainOptions): Explainer {
   }
 }
 
-/** One workload with what is made once for all requests. */
+function serviceOf({ mesh, workload }: ExplainOptions, { http }: TestRequest): TargetService | null {
+  if (workload.role.kind !== 'waypoint' || http === null || http.host === null) return null
+  return serviceOfHost(mesh, workload.namespace, http.host)
+}
+
+/** One workload, or one service behind a waypoint, with what is made once for all requests. */
 interface Target {
   readonly options: ExplainOptions
   readonly policies: readonly AuthorizationPolicy[]
@@ -102,11 +111,6 @@ interface Engine {
   readonly decider: Decider
 }
 
-function serviceOf({ mesh, workload }: ExplainOptions, { http }: TestRequest): TargetService | null {
-  if (workload.role.kind !== 'waypoint' || http === null || http.host === null) return null
-  return serviceOfHost(mesh, workload.namespace, http.host)
-}
-
 function prepare(options: ExplainOptions, service: TargetService | null): Target {
   const { mesh, workload } = options
   const policies = authorizationPoliciesFor(mesh, workload, service)
@@ -114,7 +118,7 @@ function prepare(options: ExplainOptions, service: TargetService | null): Target
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
   const engine = (protocol: 'http' | 'tcp'): Engine => {
     const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
-    return { ir, decider: compile(ir) }
+    return { ir, decider: (options.engine ?? compile)(ir) }
   }
   const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, options.keys)
   return { options, policies, jwtRules, authenticator, http: engine('http'), tcp: engine('tcp') }
@@ -161,6 +165,8 @@ async function decide(
     }
     decision = (await authorize(chain, { decider, authenticator, providers }, () => {})).decision
   }
+  // The answer to a HEAD has no content (RFC 9110, 9.3.2).
+  if (request.http?.method === 'HEAD' && decision.body !== null) decision = { ...decision, body: '' }
   return given.unanswered === null || decision.decision === 'deny'
     ? decision
     : { ...decision, decision: 'ask', status: null, phase: 'custom', provider: given.unanswered }

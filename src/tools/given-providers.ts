@@ -17,11 +17,11 @@ export class GivenProviders {
   clientsFor(provider: Provider): ReadonlyMap<string, CheckClient> {
     const answer = this.#answers.get(provider.name)
     if (answer === undefined && this.#ask !== null) return new Map([[provider.name, this.#ask(provider)]])
-    const check = async () => this.#outcome(provider.name, answer)
+    const check = async () => this.#outcome(provider, answer)
     return new Map([[provider.name, { check, close: async () => {} }]])
   }
 
-  #outcome(name: string, answer: ProviderAnswer | undefined): CheckOutcome {
+  #outcome({ name, kind }: Provider, answer: ProviderAnswer | undefined): CheckOutcome {
     if (answer === undefined) {
       this.unanswered = name
       return { kind: 'allow', changes: [], responseChanges: [] }
@@ -30,6 +30,10 @@ export class GivenProviders {
       case 'error':
         return { kind: 'error', reason: answer.error, message: 'as given with the request' }
       case 'answer':
+        // Over HTTP a 5xx is no answer, as the client of such a provider has it.
+        if (kind === 'http' && !answer.allow && answer.status >= 500 && answer.status <= 599) {
+          return { kind: 'error', reason: 'unavailable', message: 'as given with the request' }
+        }
         return answer.allow
           ? {
               kind: 'allow',

@@ -1,11 +1,10 @@
 import { createHash } from 'node:crypto'
-import type { IpAddress } from '../match/ip.ts'
 import type { Workload } from '../mesh/workload.ts'
 import type { ConnectionFacts } from '../policy/facts.ts'
 import type { AuthorizedConnection, ChainRequest } from '../proxy/authorize.ts'
-import { readEdgeHead } from '../proxy/edge-head.ts'
+import { type EdgeHead, readEdgeHead } from '../proxy/edge-head.ts'
 import { remoteIpOf } from '../proxy/remote-ip.ts'
-import { type RefusedHead, type RequestHead, readHead } from '../proxy/request-head.ts'
+import { type RefusedHead, readHead } from '../proxy/request-head.ts'
 import type { ExplainOptions } from './explain.ts'
 import type { TestHttpRequest, TestRequest } from './request.ts'
 
@@ -33,12 +32,12 @@ function ownId({ mesh, workload }: ExplainOptions): string {
   return `spiffe://${mesh.config.trustDomain}/ns/${workload.namespace}/sa/${workload.serviceAccount}`
 }
 
-/** The head as the proxy reads it, and the client's address as it tells it. */
+/** The head as the proxy reads it, at a gateway or elsewhere, with the client's address. */
 export function headOf(
   request: TestHttpRequest,
   connection: AuthorizedConnection,
   { mesh, workload }: ExplainOptions,
-): (RequestHead & { readonly remoteIp: IpAddress }) | RefusedHead {
+): EdgeHead | RefusedHead {
   if (!isReadable(request)) return UNREADABLE
   const { peer, sourceIp, destinationIp } = connection.facts
   const raw = {
@@ -48,21 +47,36 @@ export function headOf(
     // Later versions have other framing, and the same meaning.
     httpVersionMinor: request.protocol === 'HTTP/1.0' ? 0 : 1,
     anyMethod: !request.protocol.startsWith('HTTP/1'),
-    rawHeaders: ['host', request.host ?? hostOf(workload), ...request.headers.toRaw()],
+    // Parsers drop the white space around a value.
+    rawHeaders: ['host', request.host ?? hostOf(workload), ...request.headers.toRaw().map(trimmed)],
   }
   const options = {
     pathMode: mesh.config.pathNormalization,
-    secure: request.scheme === 'https',
+    // A principal came by mTLS, so that the request is https whatever it says of itself.
+    secure: request.scheme === 'https' || peer !== '',
     clientCertificate: peer === '' ? null : certificateElement(connection.destination.principal, peer),
     upgrade: false,
   }
-  const { kind } = workload.role
-  if (kind === 'gateway' || kind === 'gatewayApi') {
+  const { role } = workload
+  if (role.kind === 'gateway' || role.kind === 'gatewayApi') {
     const trustedHops = mesh.config.numTrustedProxies
     return readEdgeHead(raw, { ...options, trustedHops, peer: sourceIp, own: destinationIp })
   }
   const head = readHead(raw, options)
   return head.kind === 'refused' ? head : { ...head, remoteIp: remoteIpOf(head.headers, sourceIp) }
+}
+
+/** RFC 9110, 5.5: without the spaces and tabs at both ends. */
+function trimmed(text: string): string {
+  let start = 0
+  let end = text.length
+  while (start < end && isBlank(text.charCodeAt(start))) start++
+  while (end > start && isBlank(text.charCodeAt(end - 1))) end--
+  return text.slice(start, end)
+}
+
+function isBlank(c: number): boolean {
+  return c === 0x20 || c === 0x09
 }
 
 function hostOf({ name, namespace }: Workload): string {

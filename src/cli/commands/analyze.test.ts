@@ -122,7 +122,9 @@ const DELIBERATE: Readonly<Record<string, readonly string[]>> = {
 
 test('the vectors have no findings but what they are about', async () => {
   const cases = 'test/corpus/cases'
-  for (const name of readdirSync(join(root, cases))) {
+  // The suites of our own are about odd and invalid policies, but for the one that speaks of a waypoint's tokens.
+  const names = readdirSync(join(root, cases)).filter((name) => !name.startsWith('own-'))
+  for (const name of [...names, 'own-attach-jwt-waypoint']) {
     const found = await findings(`${cases}/${name}/mesh.yaml`)
     // Istio itself warns of a DENY rule that would refuse all TCP.
     const codes = found.map(({ code }) => code).filter((code) => code !== 'SP251')

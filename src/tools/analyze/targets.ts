@@ -1,6 +1,7 @@
 import { authorizationPoliciesFor, jwtRulesFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Labels } from '../../mesh/resource.ts'
+import type { TargetService } from '../../mesh/service.ts'
 import type { Workload } from '../../mesh/workload.ts'
 import type { Target } from './analyzer.ts'
 
@@ -18,11 +19,33 @@ export function targetsOf(mesh: Mesh): readonly Target[] {
     }
     workloads.push(imagined(namespace, labels))
   }
-  return workloads.map((workload) => ({
-    workload,
-    policies: authorizationPoliciesFor(mesh, workload),
-    jwtRules: jwtRulesFor(mesh, workload),
-  }))
+  const services = targetedServices(mesh)
+  return workloads.map((workload) => {
+    // What a waypoint does is looked at for all services together, as one of them may have what another has not.
+    const asked = workload.role.kind === 'waypoint' ? [null, ...services] : [null]
+    return {
+      workload,
+      policies: unique(asked.flatMap((service) => authorizationPoliciesFor(mesh, workload, service))),
+      jwtRules: unique(asked.flatMap((service) => jwtRulesFor(mesh, workload, service))),
+    }
+  })
+}
+
+/** The services that policies name. */
+function targetedServices(mesh: Mesh): readonly TargetService[] {
+  const found = new Map<string, TargetService>()
+  for (const { meta, attachment } of [...mesh.authorizationPolicies, ...mesh.requestAuthentications]) {
+    if (attachment.kind !== 'targets') continue
+    for (const { kind, name } of attachment.targets) {
+      if (kind !== 'Service' && kind !== 'ServiceEntry') continue
+      found.set(`${kind} ${meta.namespace}/${name}`, { kind, namespace: meta.namespace, name })
+    }
+  }
+  return [...found.values()]
+}
+
+function unique<T>(values: readonly T[]): readonly T[] {
+  return [...new Set(values)]
 }
 
 function has(workload: Workload, labels: Labels): boolean {
