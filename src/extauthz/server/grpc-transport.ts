@@ -276,7 +276,11 @@ function respondHttp(stream: ServerHttp2Stream, status: number): void {
 /** RFC 9113, section 8.1: a complete response before the request's end is followed by RST_STREAM(NO_ERROR). */
 function discard(stream: ServerHttp2Stream): void {
   stream.resume()
-  if (!stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  if (stream.readableEnded) return
+  // Node 22 drops the response when the stream is reset in the same turn, before its headers are on the wire.
+  setImmediate(() => {
+    if (!stream.closed && !stream.readableEnded) stream.close(constants.NGHTTP2_NO_ERROR)
+  })
 }
 
 async function closeGracefully(server: Http2Server, sessions: Set<ServerHttp2Session>, grace: number): Promise<void> {
