@@ -7,7 +7,7 @@ import { after, mock, test } from 'node:test'
 import type { Logger } from '../observe/log.ts'
 import { createDevelopmentCa } from './certificate-authority.ts'
 import { openCredentialFiles } from './credential-files.ts'
-import { type Credentials, createIssuedCredentials } from './credentials.ts'
+import { type Credentials, createIssuedCredentials, parseCredentials } from './credentials.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'sallyport-credentials-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -159,4 +159,22 @@ test('files that are missing or do not fit are a reason at start', () => {
   assert.match(reason({ key: write('k2', 'x') }), /key cannot be parsed/)
   assert.match(reason({ ca: write('r2', 'x') }), /CA file cannot be parsed/)
   assert.match(reason({ certificate: write('c3', ca.root) }), /not the certificate's/)
+})
+
+test('credentials that TLS could not use, or nobody would accept, are refused', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z')
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: () => now })
+  const { chain, key } = ca.issue({ namespace: 'a', serviceAccount: 'b' })
+  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`
+  const reason = (certificate: string, at = now) => {
+    const parsed = parseCredentials(certificate, key, ca.root, at)
+    return parsed.kind === 'refused' ? parsed.reason : null
+  }
+  assert.equal(reason(chain), null)
+  assert.equal(reason(chain + ca.root), null, 'the root may follow')
+  assert.equal(reason(ca.root + chain), "the key is not the certificate's", 'the leaf comes first')
+  for (const broken of [pem('AAAA'), pem('!!!'), chain.slice(0, 200)]) {
+    assert.equal(reason(chain + broken), 'the chain of the certificate cannot be parsed')
+  }
+  assert.match(String(reason(chain, now + 25 * 60 * 60_000)), /^the certificate has expired, on /)
 })

@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import type { Logger } from '../observe/log.ts'
 import { type CertificateAuthority, renewalTime } from './certificate-authority.ts'
 
@@ -22,11 +23,15 @@ export interface CredentialSource {
   close(): void
 }
 
-/** Checks that the parts fit together, so that a half-written file never replaces good credentials. */
+/**
+ * Checks that the parts fit together and that TLS can use them, so that a half-written file never replaces good
+ * credentials. `now` is in milliseconds since the epoch.
+ */
 export function parseCredentials(
   certificate: string,
   key: string,
   ca: string,
+  now: number = Date.now(),
 ):
   | { readonly kind: 'credentials'; readonly credentials: Credentials }
   | { readonly kind: 'refused'; readonly reason: string } {
@@ -46,6 +51,13 @@ export function parseCredentials(
   if (!leaf.checkPrivateKey(privateKey)) return refused("the key is not the certificate's")
   const roots = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
   if (roots.length === 0 || !roots.every(isCertificate)) return refused('the CA file cannot be parsed')
+  if (Date.parse(leaf.validTo) <= now) return refused(`the certificate has expired, on ${leaf.validTo}`)
+  try {
+    createSecureContext({ cert: certificate, key, ca })
+  } catch {
+    // What stands after the leaf is looked at here only.
+    return refused('the chain of the certificate cannot be parsed')
+  }
   return { kind: 'credentials', credentials: { certificate, key, ca, notAfter: Date.parse(leaf.validTo) } }
 }
 

@@ -75,45 +75,29 @@ test('NONE only cuts the fragment', () => {
   assert.equal(normalize('/a/..#x', 'NONE'), '/a/..')
 })
 
-test('an escape that hides another is followed to the end', () => {
-  assert.equal(normalize('/a/%2e%2e;/b', 'BASE'), '/b')
-  assert.equal(normalize('/x/%%32%65%2e/admin', 'BASE'), '/admin')
-  assert.equal(normalize('/a%%32fb', 'DECODE_AND_MERGE_SLASHES'), '/a/b')
-  let nested = '%61'
-  for (let i = 0; i < 12; i++) nested = nested.replace(/[0-9]/g, (digit) => `%3${digit}`)
-  assert.equal(normalize(`/${nested}`, 'BASE'), 'path_normalization_failed')
+test('an escape that hides another is left as one pass makes it, so no policy sees further than Envoy', () => {
+  assert.equal(normalize('/a/%2e%2e;/b', 'BASE'), '/a/..;/b')
+  assert.equal(normalize('/a/b\\..;x/c', 'BASE'), '/a/b/..;x/c')
+  assert.equal(normalize('/x/%%32%65%2e/admin', 'BASE'), '/x/%252e./admin')
+  assert.equal(normalize('/%%36%31dmin', 'BASE'), '/%2561dmin')
+  assert.equal(normalize('/%6%31', 'BASE'), '/%2561')
+  assert.equal(normalize('/%%361', 'BASE'), '/%2561')
+  assert.equal(normalize('/%%36z', 'BASE'), '/%6z')
+  assert.equal(normalize('/a%%32fb', 'DECODE_AND_MERGE_SLASHES'), '/a%252fb')
 })
 
-test('normalizing twice changes nothing, and the query is never touched', () => {
-  const piece = fc.constantFrom(
-    '/',
-    '.',
-    '..',
-    ';',
-    '%',
-    '%2e',
-    '%2F',
-    '%5c',
-    '\\',
-    'a',
-    'B',
-    '%61',
-    '|',
-    '%25',
-    '6',
-    '1',
-  )
-  const path = fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.join('')}`)
+test('the query is never touched, and no plain dot segment is left', () => {
+  const pieces = ['/', '.', '..', ';', '%', '%2e', '%2F', '%5c', '\\', 'a', 'B', '%61', '|', '%25', '6', '1']
+  const path = fc.array(fc.constantFrom(...pieces), { maxLength: 12 }).map((some) => `/${some.join('')}`)
   const query = fc.constantFrom('', '?', '?a=/../b', '?x=%2e%2e//|')
   fc.assert(
     fc.property(path, query, fc.constantFrom(...modes), (text, search, mode) => {
-      const once = normalizePath(text + search, mode)
-      if (once.kind === 'reject') return
-      assert.ok(once.path.startsWith('/') && once.path.endsWith(search))
-      assert.deepEqual(normalizePath(once.path, mode), once)
+      const normalized = normalizePath(text + search, mode)
+      if (normalized.kind === 'reject') return
+      assert.ok(normalized.path.startsWith('/') && normalized.path.endsWith(search))
       if (mode === 'NONE') return
-      const segments = once.path.slice(0, once.path.length - search.length).split('/')
-      assert.ok(!segments.some((segment) => /^\.\.?(;|$)/.test(segment)))
+      const segments = normalized.path.slice(0, normalized.path.length - search.length).split('/')
+      assert.ok(!segments.some((segment) => /^\.\.?$/.test(segment)))
     }),
   )
 })

@@ -10,13 +10,10 @@ const CODEC_ERROR: NormalizedPath = { kind: 'reject', status: 400, details: 'htt
 const CONTROL: NormalizedPath = { kind: 'reject', status: 400, details: 'http1.invalid_characters' }
 const FAILED: NormalizedPath = { kind: 'reject', status: 400, details: 'path_normalization_failed' }
 
-/** Each pass removes a layer of nested escapes (`%%36%31`); no honest client nests them, and a limit bounds the work. */
-const MOST_PASSES = 8
-
 /**
  * The target (path and query) that policies see and the application gets. `target` is in origin form, so it starts
- * with `/`. The query is kept as it is; a fragment is cut off in every mode. Where Envoy's single pass leaves a path
- * that a second pass would change (`/a/%2e%2e;/b`), this goes on until nothing changes.
+ * with `/`. The query is kept as it is; a fragment is cut off in every mode. One pass, as in Envoy: `/a/%2e%2e;/b` becomes
+ * `/a/..;/b` and no more, because a path that went further could reach an ALLOW that Envoy's does not.
  */
 export function normalizePath(target: string, mode: PathMode): NormalizedPath {
   let end = target.length
@@ -36,15 +33,10 @@ export function normalizePath(target: string, mode: PathMode): NormalizedPath {
   const kept = end === target.length ? target : target.slice(0, end)
   if (mode === 'NONE') return { kind: 'path', path: kept }
   const query = pathEnd === -1 ? '' : kept.slice(pathEnd)
-  let path = pathEnd === -1 ? kept : kept.slice(0, pathEnd)
+  const path = pathEnd === -1 ? kept : kept.slice(0, pathEnd)
   if (isPlain(path, mode !== 'BASE')) return { kind: 'path', path: kept }
-  for (let pass = 0; pass < MOST_PASSES; pass++) {
-    const next = normalizeOnce(path, mode)
-    if (next === null) return FAILED
-    if (next === path) return { kind: 'path', path: path + query }
-    path = next
-  }
-  return FAILED
+  const normalized = normalizeOnce(path, mode)
+  return normalized === null ? FAILED : { kind: 'path', path: normalized + query }
 }
 
 function notAllowed(c: number): NormalizedPath {
@@ -77,9 +69,9 @@ function isPlain(path: string, merge: boolean): boolean {
 /** Null for `%00`. */
 function normalizeOnce(path: string, mode: 'BASE' | 'MERGE_SLASHES' | 'DECODE_AND_MERGE_SLASHES'): string | null {
   const unescaped = mode === 'DECODE_AND_MERGE_SLASHES' ? path.replace(ESCAPED_SLASH, decodeSlash) : path
-  const decoded = canonicalize(unescaped)
-  if (decoded === null) return null
-  const resolved = removeDotSegments(decoded)
+  const canonical = canonicalize(unescaped.replace(DOT_PARAMETERS, '$1'))
+  if (canonical === null) return null
+  const resolved = removeDotSegments(canonical)
   if (mode === 'BASE') return resolved
   const merged = resolved.replace(SLASHES, '/')
   // Envoy joins what is between slashes and keeps the first and the last, which nothing else makes two of.
@@ -87,13 +79,18 @@ function normalizeOnce(path: string, mode: 'BASE' | 'MERGE_SLASHES' | 'DECODE_AN
 }
 
 const ESCAPED_SLASH = /%2f|%5c/gi
+/** `..;x` and `.;x`, which servers that know path parameters read as dot segments; Envoy sees them only unescaped. */
+const DOT_PARAMETERS = /(\/\.{1,2});[^/]*/g
 const SLASHES = /\/{2,}/g
 
 function decodeSlash(escaped: string): string {
   return escaped.charCodeAt(1) === 0x32 ? '/' : '\\'
 }
 
-/** `\` becomes `/`, escaped unreserved bytes are decoded, and bytes that no path may hold are escaped. */
+/**
+ * `\` becomes `/`, escaped unreserved bytes are decoded, and bytes that no path may hold are escaped. A `%` that escapes
+ * nothing, but would after the decoding of what follows (`%%36%31`), becomes `%25`.
+ */
 function canonicalize(path: string): string | null {
   let out = ''
   for (let i = 0; i < path.length; i++) {
@@ -107,7 +104,7 @@ function canonicalize(path: string): string | null {
         out += String.fromCharCode(byte)
         i += 2
       } else {
-        out += '%'
+        out += byte < 0 && escapesOnceDecoded(path, i + 1) ? '%25' : '%'
       }
     } else if (ESCAPED.has(c)) {
       out += `%${c.toString(16).toUpperCase()}`
@@ -118,27 +115,31 @@ function canonicalize(path: string): string | null {
   return out
 }
 
-/** RFC 3986, 5.2.4, for `..;x` and `.;x` too, which servers that know path parameters read as dot segments. */
+/** Whether two hexadecimal digits stand at `at` once their own escapes are decoded. */
+function escapesOnceDecoded(path: string, at: number): boolean {
+  const first = path.charCodeAt(at) === PERCENT ? 3 : 1
+  return decodesToDigit(path, at) && decodesToDigit(path, at + first)
+}
+
+function decodesToDigit(path: string, at: number): boolean {
+  const c = path.charCodeAt(at)
+  return hexDigit(c === PERCENT ? hexByte(path, at + 1) : c) >= 0
+}
+
+/** RFC 3986, 5.2.4. */
 function removeDotSegments(path: string): string {
   const out: string[] = []
   const segments = path.split('/')
   const last = segments.length - 1
   for (let i = 1; i <= last; i++) {
     const segment = segments[i] as string
-    const dots = dotSegment(segment)
-    if (dots === 0) out.push(segment)
+    if (segment !== '.' && segment !== '..') out.push(segment)
     else {
-      if (dots === 2) out.pop()
+      if (segment === '..') out.pop()
       if (i === last) out.push('')
     }
   }
   return `/${out.join('/')}`
-}
-
-function dotSegment(segment: string): 0 | 1 | 2 {
-  if (segment.charCodeAt(0) !== DOT) return 0
-  const dots = segment.charCodeAt(1) === DOT ? 2 : 1
-  return segment.length === dots || segment[dots] === ';' ? dots : 0
 }
 
 /** The value of two hexadecimal digits, or -1. */

@@ -42,8 +42,16 @@ export function cluster(name: string, port: number, http2 = false): object {
   }
 }
 
-/** Starts Envoy with one HTTP listener that routes everything to the cluster `app`, through these filters. */
-export async function startEnvoy(binary: string, filters: object[], clusters: object[]): Promise<RunningEnvoy> {
+/**
+ * Starts Envoy with one HTTP listener that routes everything to the cluster `app`, through these filters. `options` are
+ * further fields of its HTTP connection manager.
+ */
+export async function startEnvoy(
+  binary: string,
+  filters: object[],
+  clusters: object[],
+  options: object = {},
+): Promise<RunningEnvoy> {
   const folder = mkdtempSync(join(tmpdir(), 'envoy-'))
   const admin = join(folder, 'admin')
   const local = { socket_address: { address: '127.0.0.1', port_value: 0 } }
@@ -63,25 +71,27 @@ export async function startEnvoy(binary: string, filters: object[], clusters: ob
       ],
     },
     http_filters: [...filters, router],
+    ...options,
   }
   const connectionManager = { name: 'envoy.filters.network.http_connection_manager', typed_config: manager }
   const config = {
     admin: { address: local },
+    // As in Istio's bootstrap: a fragment is cut off.
+    layered_runtime: {
+      layers: [
+        {
+          name: 'istio',
+          static_layer: { 'envoy.reloadable_features.http_reject_path_with_fragment': false },
+        },
+      ],
+    },
     static_resources: {
       listeners: [{ name: 'in', address: local, filter_chains: [{ filters: [connectionManager] }] }],
       clusters,
     },
   }
-  const options = [
-    '--disable-hot-restart',
-    '--concurrency',
-    '1',
-    '--log-level',
-    'warning',
-    '--admin-address-path',
-    admin,
-  ]
-  const envoy = spawn(binary, [...options, '--config-yaml', JSON.stringify(config)], {
+  const flags = ['--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning', '--admin-address-path', admin]
+  const envoy = spawn(binary, [...flags, '--config-yaml', JSON.stringify(config)], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const stop = async () => {
