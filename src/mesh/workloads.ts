@@ -10,7 +10,7 @@ import type { Workload, WorkloadPort, WorkloadRole } from './workload.ts'
 import { fromKubernetesGateway, type WorkloadSource } from './workload-source.ts'
 
 /** What workloads are put together from. */
-interface Declared {
+export interface WorkloadParts {
   readonly sources: readonly WorkloadSource[]
   readonly services: readonly Service[]
   readonly serviceEntries: readonly ServiceEntry[]
@@ -18,7 +18,7 @@ interface Declared {
   readonly kubernetesGateways: readonly KubernetesGateway[]
 }
 
-interface Assembled {
+export interface Assembled {
   readonly workloads: ReadonlyMap<string, Workload>
   readonly instances: readonly Instance[]
 }
@@ -28,7 +28,7 @@ interface Assembled {
  * come from containers and from the Services in front of them.
  */
 export function assembleWorkloads(
-  { services, serviceEntries, gateways, kubernetesGateways, ...declared }: Declared,
+  { services, serviceEntries, gateways, kubernetesGateways, ...declared }: WorkloadParts,
   diagnostics: Diagnostic[],
 ): Assembled {
   const sources = [...declared.sources, ...gatewaySources(declared.sources, kubernetesGateways)]

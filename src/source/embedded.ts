@@ -1,7 +1,7 @@
 import type { Diagnostic } from './diagnostic.ts'
 import { diagnostic } from './diagnostic.ts'
 import type { Path, SourceDocument } from './document.ts'
-import { fromProblem } from './parse.ts'
+import { fromProblem } from './problem.ts'
 import { TextDocument } from './text-document.ts'
 import { valueAt } from './value.ts'
 import { parseStream } from './yaml/stream.ts'

@@ -4,10 +4,9 @@ import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import { type Args, type Program, UsageError } from '../command.ts'
-import type { InputFiles } from '../files.ts'
 import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
-import { filesOf, load, report } from '../load.ts'
+import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
@@ -22,6 +21,7 @@ import { unrestricted } from './unrestricted.ts'
 export async function runUp(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const stop = io.stop
   const files = filesOf(args, io)
+  const meshFiles = new MeshFiles(files, args.value('namespace'))
   const placement = readPlacement(args)
   const ports = readPorts(args)
   const logger = loggerOf(args, io)
@@ -33,7 +33,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     decisions: decisionWriter(args, io),
   }
   const since = await look(files.watched)
-  const plan = await readPlan(files, placement, args, io)
+  const plan = await readPlan(meshFiles, placement, args, io)
   if (plan === null) return EXIT.invalid
   if (plan.local.length === 0 && plan.mesh.authorizers.length === 0) {
     throw new UsageError(
@@ -62,7 +62,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     const watcher = watchPaths({
       paths: () => [...files.watched, ...runtime.plan.mesh.authorizers.map(({ engine }) => engine.path)],
       since,
-      changed: (same) => reload(files, placement, args, io, runtime, same),
+      changed: (same) => reload(meshFiles, placement, args, io, runtime, same),
     })
     await watcher.watching
     warnOfUnrestricted(plan, null, args, io)
@@ -78,15 +78,15 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
 }
 
 /** What the files ask for, or null when they cannot be run; diagnostics have been printed then. */
-async function readPlan(files: InputFiles, placement: Placement, args: Args, io: Io): Promise<Plan | null> {
-  const { mesh, diagnostics } = await load(files, args.value('namespace'))
+async function readPlan(files: MeshFiles, placement: Placement, args: Args, io: Io): Promise<Plan | null> {
+  const { mesh, diagnostics } = await files.load()
   if (report(diagnostics, args, io, (one) => one.severity === 'error')) return null
   const local = selectWorkloads(mesh, placement)
   return report(socketProblems(local), args, io, (one) => one.severity === 'error') ? null : { mesh, local }
 }
 
 async function reload(
-  files: InputFiles,
+  files: MeshFiles,
   placement: Placement,
   args: Args,
   io: Io,
