@@ -9,6 +9,7 @@ import {
   validateProviders,
   validateTrustDomainNames,
 } from './validate/mesh-wide.ts'
+import { validateMetadata } from './validate/metadata.ts'
 import { validatePeerAuthentication } from './validate/peer-authentication.ts'
 import { validateRequestAuthentication } from './validate/request-authentication.ts'
 
@@ -37,8 +38,12 @@ export function validateMesh(mesh: Mesh): Diagnostic[] {
     validatePeerAuthentication(policy, findings)
     selectors.check(policy.meta.namespace, policy.selector, ['spec', 'selector'], findings)
   }
+  for (const other of [...mesh.serviceEntries, ...mesh.gateways]) {
+    validateMetadata(other.meta, null, new Findings(other.origin, diagnostics))
+  }
   for (const sidecar of mesh.sidecars) {
     const findings = new Findings(sidecar.origin, diagnostics)
+    validateMetadata(sidecar.meta, null, findings)
     selectors.check(sidecar.meta.namespace, sidecar.selector, ['spec', 'workloadSelector'], findings)
   }
   return diagnostics

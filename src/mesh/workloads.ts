@@ -114,11 +114,7 @@ function size(labels: Labels): number {
 
 function twoOfOneName(second: WorkloadSource, first: WorkloadSource): Diagnostic {
   const at = first.origin.document.locate(first.origin.path, 'key')
-  const place = {
-    document: second.origin.document,
-    path: [...second.origin.path, 'metadata', 'name'],
-    at: 'value' as const,
-  }
+  const place = { document: second.origin.document, path: [...second.origin.path, 'metadata', 'name'] }
   const message =
     `the ${second.kind} \`${keyOf(second)}\` and the ${first.kind} of that name ` +
     `(${first.origin.document.file}:${at.line}) are two workloads`

@@ -8,8 +8,8 @@ export type Severity = 'error' | 'warning' | 'info'
  * One problem in a user's file. Diagnostics are data: producing one never stops the work, so that a single run
  * reports all of them.
  *
- * `line` and `column` count from 1 and point at the offending key (or, for a wrong value, at the value). They are
- * absent only where there is no text to point at (a file that cannot be read).
+ * `line` and `column` count from 1 and point at the offending key, at the item itself in a list, and at the mapping that
+ * lacks it for a missing field. They are absent only where there is no text to point at (a file that cannot be read).
  */
 export interface Diagnostic {
   readonly code: Code

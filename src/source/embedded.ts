@@ -17,7 +17,7 @@ export function embedded(
 ): { document: SourceDocument | null; diagnostics: Diagnostic[] } {
   const text = valueAt(document.value, path)
   if (typeof text !== 'string') {
-    return { document: null, diagnostics: [diagnostic('SP104', { document, path, at: 'value' }, 'expected YAML text')] }
+    return { document: null, diagnostics: [diagnostic('SP104', { document, path }, 'expected YAML text')] }
   }
   const { documents, problems } = parseStream(text)
   const diagnostics = problems.map((problem) => {

@@ -22,10 +22,10 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
     const index = names?.indexOf(provider.name) ?? -1
     const at = [entries, index]
     const problems = providerProblems(provider)
-    for (const { path, message, help } of problems) findings.atValue('SP240', [...at, ...path], message, help)
+    for (const { path, message, help } of problems) findings.report('SP240', [...at, ...path], message, help)
     if (provider.name.includes('.')) {
       const message = `the provider name ${JSON.stringify(provider.name)} has a point, which newer releases of Istio refuse`
-      findings.atValue('SP253', [...at, 'name'], message, `write \`${provider.name.replaceAll('.', '-')}\``)
+      findings.report('SP253', [...at, 'name'], message, `write \`${provider.name.replaceAll('.', '-')}\``)
     }
     const reason = problems.length > 0 ? null : registryProblem(mesh, provider)
     if (reason === null) continue
@@ -36,7 +36,7 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
       near === null
         ? 'write the full name of a Service (`NAME.NAMESPACE.svc.cluster.local`), or add a ServiceEntry for the host'
         : `write \`${near}\``
-    findings.atValue('SP303', [...at, kind, 'service'], reason, help)
+    findings.report('SP303', [...at, kind, 'service'], reason, help)
   }
 }
 
@@ -48,7 +48,7 @@ export function validateTrustDomainNames(mesh: Mesh, diagnostics: Diagnostic[]):
   const check = (path: Path, name: string) => {
     if (isTrustDomainName(name)) return
     const help = 'write a name like that of a host: `cluster.local`'
-    findings.atValue('SP210', path, `trust domain name ${JSON.stringify(name)} invalid`, help)
+    findings.report('SP210', path, `trust domain name ${JSON.stringify(name)} invalid`, help)
   }
   const written = (name: string, other: string) => (findings.written([name]) === undefined ? other : name)
   check([written('trustDomain', 'trust_domain')], trustDomain)
@@ -81,7 +81,7 @@ export function validateProviderName(mesh: Mesh, policy: AuthorizationPolicy, fi
     : near === null
       ? declare
       : `write \`${near}\`, or ${declare}`
-  findings.atValue('SP301', ['spec', 'provider', 'name'], message, help)
+  findings.report('SP301', ['spec', 'provider', 'name'], message, help)
 }
 
 /** Warns of a selector that selects nothing, where there are workloads that it could select. */
@@ -105,7 +105,7 @@ export class SelectorCheck {
     if (candidates.length === 0 || candidates.some((labels) => selects(selector, labels))) return
     const written = Object.entries(selector).map(([key, value]) => `${key}=${value}`)
     const where = everywhere ? 'in the mesh' : `in the namespace \`${namespace}\``
-    findings.atKey(
+    findings.report(
       'SP302',
       path,
       `no workload ${where} has the labels ${written.join(', ')}`,
