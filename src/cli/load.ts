@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import type { Authorizer } from '../mesh/authorizer.ts'
 import { MeshLoader } from '../mesh/load.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import { validateMesh } from '../mesh/validate.ts'
+import { MeshValidator } from '../mesh/validate.ts'
 import type { Workload } from '../mesh/workload.ts'
 import type { Diagnostic } from '../source/diagnostic.ts'
 import { suggest } from '../source/suggest.ts'
@@ -21,6 +21,7 @@ export interface Loaded {
 export class MeshFiles {
   readonly #files: InputFiles
   readonly #loader: MeshLoader
+  readonly #validator = new MeshValidator()
 
   constructor(files: InputFiles, namespace: string | undefined) {
     this.#files = files
@@ -32,7 +33,7 @@ export class MeshFiles {
     const { documents, diagnostics } = await this.#files.read()
     const loaded = this.#loader.load(documents)
     const mesh = { ...loaded.mesh, authorizers: loaded.mesh.authorizers.map((one) => locate(one, this.#files.cwd)) }
-    const found = [...diagnostics, ...loaded.diagnostics, ...validateMesh(mesh)]
+    const found = [...diagnostics, ...loaded.diagnostics, ...this.#validator.validate(mesh)]
     return { mesh, diagnostics: sortDiagnostics(found) }
   }
 }

@@ -7,6 +7,7 @@ import type { Authorizer } from './authorizer.ts'
 import { type Declaration, declarationsOf, titleOf } from './declaration.ts'
 import { DEFAULT_MESH_CONFIG } from './decode/mesh-config.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
+import { Identities } from './identities.ts'
 import type { Mesh } from './mesh.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
@@ -49,7 +50,9 @@ interface Decoded {
  */
 export class MeshLoader {
   readonly #defaultNamespace: string
-  #decoded: ReadonlyMap<SourceDocument, Decoded> = new Map()
+  readonly #decoded = new WeakMap<SourceDocument, Decoded>()
+  readonly #identities = new Identities()
+  #documents: readonly SourceDocument[] = []
   #assembled: { readonly parts: WorkloadParts; readonly result: Assembled } | null = null
 
   constructor({ defaultNamespace = 'default' }: LoadOptions = {}) {
@@ -57,23 +60,46 @@ export class MeshLoader {
   }
 
   load(documents: readonly SourceDocument[]): LoadedMesh {
-    const decoded = new Map<SourceDocument, Decoded>()
     const diagnostics: Diagnostic[] = []
-    const collection = new Collection(diagnostics)
+    this.#count(documents)
+    const collection = new Collection(diagnostics, this.#identities.repeated)
     for (const document of documents) {
-      const one = this.#decoded.get(document) ?? this.#decode(document)
-      decoded.set(document, one)
+      const one = this.#decode(document)
       for (const found of one.diagnostics) diagnostics.push(moved(found, document.linesBefore - one.linesBefore))
       for (const declaration of one.declarations) collection.add(declaration)
     }
-    this.#decoded = decoded
     const { workloads, instances } = this.#assemble(collection, diagnostics)
     return { mesh: { ...collection.resources(), workloads, instances }, diagnostics }
   }
 
+  /** Counts what the documents that are new declare, and no more what those that are gone did. */
+  #count(documents: readonly SourceDocument[]): void {
+    const before = this.#documents
+    const most = Math.min(before.length, documents.length)
+    let start = 0
+    while (start < most && before[start] === documents[start]) start++
+    let end = 0
+    while (end < most - start && before.at(-1 - end) === documents.at(-1 - end)) end++
+    for (const document of before.slice(start, before.length - end)) {
+      for (const { identity } of this.#decode(document).declarations) {
+        if (identity !== null) this.#identities.remove(identity)
+      }
+    }
+    for (const document of documents.slice(start, documents.length - end)) {
+      for (const { identity } of this.#decode(document).declarations) {
+        if (identity !== null) this.#identities.add(identity)
+      }
+    }
+    this.#documents = documents
+  }
+
   #decode(document: SourceDocument): Decoded {
+    const known = this.#decoded.get(document)
+    if (known !== undefined) return known
     const { declarations, diagnostics } = declarationsOf(document, this.#defaultNamespace)
-    return { declarations, diagnostics, linesBefore: document.linesBefore }
+    const decoded = { declarations, diagnostics, linesBefore: document.linesBefore }
+    this.#decoded.set(document, decoded)
+    return decoded
   }
 
   #assemble(parts: WorkloadParts, diagnostics: Diagnostic[]): Assembled {
@@ -117,14 +143,17 @@ class Collection implements WorkloadParts {
   readonly #namespaces = new Set<string>()
   readonly #declared = new Map<string, Declaration>()
   readonly #diagnostics: Diagnostic[]
+  readonly #repeated: boolean
   #config: MeshConfig = DEFAULT_MESH_CONFIG
 
-  constructor(diagnostics: Diagnostic[]) {
+  /** `repeated`: whether something may be declared twice. */
+  constructor(diagnostics: Diagnostic[], repeated: boolean) {
     this.#diagnostics = diagnostics
+    this.#repeated = repeated
   }
 
   add(declaration: Declaration): void {
-    if (!this.#isFirst(declaration)) return
+    if (this.#repeated && !this.#isFirst(declaration)) return
     if (declaration.namespace !== null) this.#namespaces.add(declaration.namespace)
     switch (declaration.kind) {
       case 'AuthorizationPolicy':

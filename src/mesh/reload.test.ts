@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { parseSource } from '../source/parse.ts'
 import { SourceFile } from '../source/source-file.ts'
 import { loadMesh, MeshLoader } from './load.ts'
+import { MeshValidator, validateMesh } from './validate.ts'
 
 const pieces = [
   'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p, namespace: foo }\nspec: { rules: [{}] }',
@@ -17,21 +18,26 @@ const pieces = [
   'trustDomain: td\n',
   'apiVersion: v1\nkind: ConfigMap\nmetadata: { name: istio, namespace: istio-system }\ndata:\n  mesh: |\n    trustDomain: td2\n    unknown: 1',
   'apiVersion: v1\nkind: List\nitems:\n- { apiVersion: v1, kind: Namespace, metadata: { name: baz } }\n- { kind: Namespace }',
+  'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: s, namespace: foo }\nspec: { selector: { matchLabels: { app: wbe } }, rules: [{}] }',
+  'apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: c, namespace: foo }\nspec:\n  action: CUSTOM\n  provider: { name: opa }\n  rules: [{}]',
+  'extensionProviders: [{ name: opa, envoyExtAuthzHttp: { service: opa.foo, port: 80 } }]\n',
   '# nothing',
   'a: [1',
 ]
 const documents = fc.array(fc.constantFrom(...pieces), { maxLength: 8 })
 
-test('a mesh that is loaded again is the mesh of the files as they are', () => {
+test('a mesh that is loaded again is the mesh of the files as they are, and has the same faults', () => {
   fc.assert(
     fc.property(fc.array(documents, { minLength: 1, maxLength: 5 }), (versions) => {
       const file = new SourceFile('a.yaml')
       const loader = new MeshLoader()
+      const validator = new MeshValidator()
       for (const version of versions) {
         const text = version.join('\n---\n')
         const again = loader.load(file.parse(text).documents)
         const fresh = loadMesh(parseSource('a.yaml', text).documents)
         assert.deepEqual(again, fresh, text)
+        assert.deepEqual(validator.validate(again.mesh), validateMesh(fresh.mesh), text)
       }
     }),
     { numRuns: 500 },
