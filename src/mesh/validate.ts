@@ -8,15 +8,11 @@ import type { Attachment, Labels, Resource } from './resource.ts'
 import type { Sidecar } from './sidecar.ts'
 import { validateAuthorizationPolicy } from './validate/authorization-policy.ts'
 import { Findings } from './validate/findings.ts'
-import {
-  SelectorCheck,
-  validateProviderName,
-  validateProviders,
-  validateTrustDomainNames,
-} from './validate/mesh-wide.ts'
+import { validateProviderName, validateProviders, validateTrustDomainNames } from './validate/mesh-wide.ts'
 import { validateMetadata } from './validate/metadata.ts'
 import { validatePeerAuthentication } from './validate/peer-authentication.ts'
 import { validateRequestAuthentication } from './validate/request-authentication.ts'
+import { SelectorCheck } from './validate/selectors.ts'
 
 /**
  * What Istio's validation says of resources that decode (SP2xx), and what does not fit together in the mesh (SP3xx). A

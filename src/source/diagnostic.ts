@@ -45,7 +45,16 @@ export function diagnostic(
     file,
     ...(at.line === undefined ? {} : { line: at.line }),
     ...(at.column === undefined ? {} : { column: at.column }),
-    message,
-    ...extra,
+    message: clip(message),
+    ...(extra.help === undefined ? extra : { ...extra, help: clip(extra.help) }),
   }
+}
+
+/** A message repeats a user's words, which can be a megabyte; beginning and end say what is wrong with them. */
+const LONGEST = 2000
+const KEPT_AT_END = 400
+
+function clip(text: string): string {
+  if (text.length <= LONGEST) return text
+  return `${text.slice(0, LONGEST - KEPT_AT_END)} .. ${text.slice(-KEPT_AT_END)}`
 }

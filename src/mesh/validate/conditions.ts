@@ -58,12 +58,18 @@ export function validateCondition(findings: Findings, path: Path, { key, values,
     return
   }
   if (!plainKeys.has(key) && !isMapKey(key)) {
-    const base = key.replace(/[[\].]*$/, '')
+    const base = withoutBrackets(key)
     const help = `write \`${base}[NAME]\``
     findings.report('SP214', [...path, 'key'], `bad key (${key}): should have format a[b]`, help)
   }
   check(findings, [...path, 'values'], key, values)
   check(findings, [...path, 'notValues'], key, notValues)
+}
+
+function withoutBrackets(key: string): string {
+  let end = key.length
+  while (end > 0 && '[].'.includes(key.charAt(end - 1))) end--
+  return key.slice(0, end)
 }
 
 /** `a[b]`, where `b` may hold anything. */

@@ -2,11 +2,9 @@ import type { Diagnostic } from '../../source/diagnostic.ts'
 import type { Path } from '../../source/document.ts'
 import { suggest } from '../../source/suggest.ts'
 import type { AuthorizationPolicy } from '../authorization-policy.ts'
-import { selects } from '../labels.ts'
 import type { Mesh } from '../mesh.ts'
 import { providerProblems, registryProblem } from '../providers.ts'
 import { findService } from '../registry.ts'
-import type { Labels } from '../resource.ts'
 import { Findings } from './findings.ts'
 
 /** The providers of the mesh configuration, and whether their hosts are in the mesh. */
@@ -64,14 +62,18 @@ function isTrustDomainName(name: string): boolean {
   return labels.every((text, i) => label.test(text) || (text === '' && i > 0 && i === labels.length - 1))
 }
 
+/** Names of providers that a message lists. */
+const MOST_NAMED = 20
+
 /** A CUSTOM policy whose provider is not declared is valid for Istio, whose proxies then refuse what it matches. */
 export function validateProviderName(mesh: Mesh, policy: AuthorizationPolicy, findings: Findings): void {
   const { provider } = policy
   if (provider === null || provider === '') return
   const names = mesh.config.providers.map(({ name }) => name)
   if (names.includes(provider)) return
+  const shown = names.length > MOST_NAMED ? [...names.slice(0, MOST_NAMED), '..'] : names
   const message =
-    `available providers are [${names.join(' ')}] but found ${JSON.stringify(provider)}: ` +
+    `available providers are [${shown.join(' ')}] but found ${JSON.stringify(provider)}: ` +
     'requests that the policy matches are refused'
   const near = suggest(provider, names)
   const declare = 'declare it under `extensionProviders` of the mesh configuration'
@@ -82,49 +84,4 @@ export function validateProviderName(mesh: Mesh, policy: AuthorizationPolicy, fi
       ? declare
       : `write \`${near}\`, or ${declare}`
   findings.report('SP301', ['spec', 'provider', 'name'], message, help)
-}
-
-/** Warns of a selector that selects nothing, where there are workloads that it could select. */
-export class SelectorCheck {
-  readonly #mesh: Mesh
-  readonly #labels = new Map<string, Labels[]>()
-
-  constructor(mesh: Mesh) {
-    this.#mesh = mesh
-    for (const { namespace, labels } of mesh.workloads.values()) {
-      const known = this.#labels.get(namespace)
-      if (known === undefined) this.#labels.set(namespace, [labels])
-      else known.push(labels)
-    }
-  }
-
-  check(namespace: string, selector: Labels | null, path: readonly string[], findings: Findings): void {
-    if (selector === null || Object.keys(selector).length === 0) return
-    const everywhere = namespace === this.#mesh.config.rootNamespace
-    const candidates = everywhere ? [...this.#labels.values()].flat() : (this.#labels.get(namespace) ?? [])
-    if (candidates.length === 0 || candidates.some((labels) => selects(selector, labels))) return
-    const written = Object.entries(selector).map(([key, value]) => `${key}=${value}`)
-    const where = everywhere ? 'in the mesh' : `in the namespace \`${namespace}\``
-    findings.report(
-      'SP302',
-      path,
-      `no workload ${where} has the labels ${written.join(', ')}`,
-      helpFor(selector, candidates),
-    )
-  }
-}
-
-/** The value that a label of that name has, if one was probably meant. */
-function helpFor(selector: Labels, candidates: readonly Labels[]): string {
-  for (const [key, value] of Object.entries(selector)) {
-    const values = new Set(candidates.flatMap((labels) => (Object.hasOwn(labels, key) ? [labels[key] as string] : [])))
-    if (values.size === 0) {
-      const near = suggest(key, new Set(candidates.flatMap((labels) => Object.keys(labels))))
-      if (near !== null) return `write the label \`${near}\``
-    } else if (!values.has(value)) {
-      const near = suggest(value, values)
-      if (near !== null) return `write \`${key}: ${near}\``
-    }
-  }
-  return "compare them with the labels of the workload's Pods"
 }
