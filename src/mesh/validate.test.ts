@@ -4,6 +4,9 @@ import { parseSource } from '../source/parse.ts'
 import { loadMesh } from './load.ts'
 import { validateMesh } from './validate.ts'
 
+/** What happens to an ALLOW rule with something that Istio's compiler cannot express. */
+const DROPPED = 'loaded all the same, the whole rule is dropped and allows nothing'
+
 function findings(text: string): string[] {
   const parsed = parseSource('a.yaml', text)
   const { mesh, diagnostics } = loadMesh(parsed.documents)
@@ -41,7 +44,7 @@ test('attachment', () => {
     ],
     [
       'targetRef: { kind: Gateway, name: s }',
-      'SP203 error 4:3 targetRef must be to one of core/Service, networking.istio.io/ServiceEntry, gateway.networking.k8s.io/Gateway, gateway.networking.k8s.io/GatewayClass but was /Gateway',
+      'SP203 error 4:3 targetRef must be to one of core/Service, networking.istio.io/ServiceEntry, gateway.networking.k8s.io/Gateway, gateway.networking.k8s.io/GatewayClass but was /Gateway: the policy attaches to nothing by it',
     ],
     [
       `targetRefs: [${Array.from({ length: 17 }, () => gateway).join(', ')}]`,
@@ -63,8 +66,14 @@ test('actions and providers', () => {
       'SP204 error 4:3 CUSTOM action without `rules` is meaningless as it will never be triggered',
       'SP301 warning 5:15 available providers are [] but found "x": requests that the policy matches are refused',
     ],
-    ['action: CUSTOM\nrules: [{}]', 'SP205 error 4:3 `provider.name` must not be empty'],
-    ['action: CUSTOM\nrules: [{}]\nprovider: { name: "" }', 'SP205 error 6:3 `provider.name` must not be empty'],
+    [
+      'action: CUSTOM\nrules: [{}]',
+      'SP205 error 4:3 `provider.name` must not be empty: requests that the policy matches are refused',
+    ],
+    [
+      'action: CUSTOM\nrules: [{}]\nprovider: { name: "" }',
+      'SP205 error 6:3 `provider.name` must not be empty: requests that the policy matches are refused',
+    ],
     ['provider: { name: x }', 'SP205 error 4:3 `provider` must not be with non CUSTOM action, found ALLOW'],
     [
       'action: DENY\nrules: [{}]\nprovider: {}',
@@ -140,8 +149,8 @@ test('values of sources', () => {
     source('principals: [a, ""]', 'SP208 error 7:25 empty value not allowed, found in Principals'),
     source('notNamespaces: [""]', 'SP208 error 7:25 empty value not allowed, found in NotNamespaces'),
     source('ipBlocks: [""]', 'SP208 error 7:20 empty value not allowed, found in IpBlocks'),
-    source('ipBlocks: [1.2.3.4, 1.2.3, "fd00::/8"]', 'SP211 error 7:29 bad IP address (1.2.3)'),
-    source('notRemoteIpBlocks: [1.2.3.4/33]', 'SP211 error 7:29 bad CIDR range (1.2.3.4/33)'),
+    source('ipBlocks: [1.2.3.4, 1.2.3, "fd00::/8"]', `SP211 error 7:29 bad IP address (1.2.3): ${DROPPED}`),
+    source('notRemoteIpBlocks: [1.2.3.4/33]', `SP211 error 7:29 bad CIDR range (1.2.3.4/33): ${DROPPED}`),
     source('serviceAccounts: ["*"]', 'SP209 error 7:27 wildcard not allowed, found in ServiceAccounts'),
     source(
       'serviceAccounts: [a/b/c]',
@@ -198,9 +207,9 @@ test('values of operations', () => {
     operation('methods: [""]', 'SP208 error 7:19 empty value not allowed, found in Methods'),
     operation(
       'ports: ["65536", "a", "0", "80-90", "00000000000000000000080"]',
-      'SP212 error 7:17 bad port (65536)',
-      'SP212 error 7:26 bad port (a)',
-      'SP212 error 7:36 bad port (80-90)',
+      `SP212 error 7:17 bad port (65536): ${DROPPED}`,
+      `SP212 error 7:26 bad port (a): ${DROPPED}`,
+      `SP212 error 7:36 bad port (80-90): ${DROPPED}`,
     ),
     operation('notPorts: [""]', 'SP208 error 7:20 empty value not allowed, found in NotPorts'),
     path('/a/{**}/{*}', '{**} is not the last operator'),
@@ -223,8 +232,8 @@ test('conditions', () => {
   table('AuthorizationPolicy', [
     when('values: [a]', 'SP214 error 6:7 `key` must not be empty'),
     when('key: source.ip', 'SP214 error 6:7 at least one of `values` or `notValues` must be set for key source.ip'),
-    when('{ key: source.ip, values: [x] }', 'SP211 error 6:34 bad IP address (x)'),
-    when('{ key: destination.port, notValues: ["x"] }', 'SP212 error 6:44 bad port (x)'),
+    when('{ key: source.ip, values: [x] }', `SP211 error 6:34 bad IP address (x): ${DROPPED}`),
+    when('{ key: destination.port, notValues: ["x"] }', `SP212 error 6:44 bad port (x): ${DROPPED}`),
     when(
       '{ key: source.serviceAccount, values: ["*"] }',
       'SP209 error 6:46 wildcard not allowed, found in source.serviceAccount',
@@ -237,32 +246,74 @@ test('conditions', () => {
       '{ key: "request.headers[a]", values: [""] }',
       'SP208 error 6:45 empty value not allowed, found in request.headers[a]',
     ),
-    when('{ key: request.headers, values: [a] }', 'SP214 error 6:9 bad key (request.headers): should have format a[b]'),
+    when(
+      '{ key: request.headers, values: [a] }',
+      `SP214 error 6:9 bad key (request.headers): should have format a[b]; ${DROPPED}`,
+    ),
     when(
       '{ key: "request.headers[]", values: [a] }',
-      'SP214 error 6:9 bad key (request.headers[]): should have format a[b]',
+      `SP214 error 6:9 bad key (request.headers[]): should have format a[b]; ${DROPPED}`,
     ),
     when(
       '{ key: request.auth.claims.iss, values: [a] }',
-      'SP214 error 6:9 bad key (request.auth.claims.iss): should have format a[b]',
+      `SP214 error 6:9 bad key (request.auth.claims.iss): should have format a[b]; ${DROPPED}`,
     ),
-    when('{ key: source.serviceaccount, values: [a] }', 'SP215 error 6:9 unknown attribute: source.serviceaccount'),
-    when('{ key: "request.header[x]", values: [a] }', 'SP215 error 6:9 unknown attribute: request.header[x]'),
+    when(
+      '{ key: source.serviceaccount, values: [a] }',
+      `SP215 error 6:9 unknown attribute: source.serviceaccount; ${DROPPED}`,
+    ),
+    when(
+      '{ key: "request.header[x]", values: [a] }',
+      `SP215 error 6:9 unknown attribute: request.header[x]; ${DROPPED}`,
+    ),
     when(
       '{ key: destination.namespace, values: [a] }',
-      'SP215 error 6:9 attribute destination.namespace is replaced by the metadata.namespace',
+      `SP215 error 6:9 attribute destination.namespace is replaced by the metadata.namespace; ${DROPPED}`,
     ),
     when(
       '{ key: "destination.labels[a]", values: [a] }',
-      'SP215 error 6:9 attribute destination.labels[a] is replaced by the workload selector',
+      `SP215 error 6:9 attribute destination.labels[a] is replaced by the workload selector; ${DROPPED}`,
     ),
     when(
       '{ key: destination.user, values: [a] }',
-      'SP215 error 6:9 attribute destination.user is a deprecated attribute',
+      `SP215 error 6:9 attribute destination.user is a deprecated attribute; ${DROPPED}`,
     ),
     when('{ key: "request.auth.claims[a][b]", values: [a] }'),
     when('{ key: "experimental.envoy.filters.a.b[c]", values: [a] }'),
     when('{ key: connection.sni, values: [a] }'),
+  ])
+})
+
+test('what a value does that Istio cannot compile, by action', () => {
+  const told = (action: string, rule: string) =>
+    findings(
+      `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p }\nspec: { action: ${action}, provider: ${action === 'CUSTOM' ? '{ name: x }' : 'null'}, rules: [${rule}] }\n`,
+    )
+      .filter((one) => /loaded all the same/.test(one))
+      .map((one) => one.replace(/^.*loaded all the same, /, ''))
+  const port = (ports: string) => `{ to: [{ operation: { ports: [${ports}] } }] }`
+  const dropped = ['the whole rule is dropped and allows nothing']
+  assert.deepEqual(told('ALLOW', port('x, "80"')), dropped)
+  assert.deepEqual(told('DENY', port('x, "80"')), ['the value is left out'])
+  assert.deepEqual(told('DENY', port('x')), ['the whole list is left out, and the rule denies more requests'])
+  assert.deepEqual(told('AUDIT', port('x')), ['the whole list is left out, and the rule audits more requests'])
+  assert.deepEqual(told('CUSTOM', port('x')), ['the whole list is left out, and the rule asks for more requests'])
+  const when = (key: string) => `{ when: [{ key: "${key}", values: [a] }] }`
+  assert.deepEqual(told('ALLOW', when('source.nothing')), dropped)
+  assert.deepEqual(told('DENY', when('source.nothing')), ['the whole rule is dropped and denies nothing'])
+  const left = ['the whole list is left out, and the rule denies more requests']
+  assert.deepEqual(told('DENY', when('request.headers')), left)
+  assert.deepEqual(told('DENY', when('request.headers.x[a]')), left)
+  assert.deepEqual(told('ALLOW', when('request.auth.claims.x[a]')), dropped)
+  assert.deepEqual(told('DENY', when('request.headers[a]')), [])
+})
+
+test('a key that passes validation and cannot be compiled', () => {
+  table('AuthorizationPolicy', [
+    [
+      'rules: [{ when: [{ key: "request.headers.x[a]", values: [b] }] }]',
+      `SP255 warning 4:22 \`request.headers.x[a]\` is no key, but passes Istio's validation; ${DROPPED}`,
+    ],
   ])
 })
 
@@ -275,6 +326,11 @@ test('a key that does not exist is answered with the one that was meant', () => 
   assert.equal(help('request.header[x-a]'), 'write `request.headers[x-a]`')
   assert.equal(help('request.auth.claim'), 'write `request.auth.claims[NAME]`')
   assert.equal(help('request.headers'), 'write `request.headers[NAME]`')
+  assert.equal(help('request.headers[]'), 'write `request.headers[NAME]`')
+  assert.equal(help('request.headers[x-a'), 'write `request.headers[x-a]`')
+  assert.equal(help('request.headers.x-a'), 'write `request.headers[x-a]`')
+  assert.equal(help('request.auth.claims.iss'), 'write `request.auth.claims[iss]`')
+  assert.equal(help('experimental.envoy.filters.a.b'), 'write `experimental.envoy.filters.FILTER[KEY]`')
 })
 
 test('dry-run', () => {
@@ -283,7 +339,9 @@ test('dry-run', () => {
       `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata:\n  name: p\n  annotations:\n    istio.io/dry-run: ${annotation}\nspec: ${spec}\n`,
     )
   assert.deepEqual(policy('"true"', '{}'), [])
-  assert.deepEqual(policy('"yes"', '{}'), ['SP216 error 6:5 annotation istio.io/dry-run has the invalid value "yes"'])
+  assert.deepEqual(policy('"yes"', '{}'), [
+    'SP216 error 6:5 annotation istio.io/dry-run has the invalid value "yes": the policy is enforced',
+  ])
   assert.deepEqual(policy('"true"', '{ action: AUDIT, rules: [{}] }'), [
     'SP216 error 6:5 annotation istio.io/dry-run only supports action ALLOW/DENY, found AUDIT',
   ])
@@ -451,16 +509,17 @@ spec: { hosts: [opa.local], resolution: STATIC, ports: [{ name: grpc, number: 91
 `
 
 test('providers', () => {
+  const unused = ': requests that a CUSTOM policy of this provider matches are refused'
   const refused = 'requests that the policy matches are refused'
   const policy = (provider: string) =>
     `---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p }\nspec: { action: CUSTOM, rules: [{}], provider: { name: ${provider} } }\n`
   const providers = [
     'SP253 info 9:7 the provider name "wild.card" has a point, which newer releases of Istio refuse',
-    'SP303 warning 11:9 could not find service opa.lokal in Istio service registry',
-    'SP240 error 13:7 invalid provider name "Bad"',
-    'SP240 error 16:9 port must be in the range [1, 65535], found: 0',
-    'SP240 error 17:9 pathPrefix should begin with `/` but found "check"',
-    'SP240 error 18:36 a single wildcard ("*") is not supported in headersToUpstreamOnAllow',
+    `SP303 warning 11:9 could not find service opa.lokal in Istio service registry${unused}`,
+    `SP240 error 13:7 invalid provider name "Bad"${unused}`,
+    `SP240 error 16:9 port must be in the range [1, 65535], found: 0${unused}`,
+    `SP240 error 17:9 pathPrefix should begin with \`/\` but found "check"${unused}`,
+    `SP240 error 18:36 a single wildcard ("*") is not supported in headersToUpstreamOnAllow${unused}`,
   ]
   assert.deepEqual(findings(meshMap + policy('opa')), providers)
   assert.deepEqual(findings(meshMap + policy('oap')), [

@@ -29,6 +29,36 @@ export function suggest(word: string, candidates: Iterable<string>): string | nu
   return best ?? prefixOf
 }
 
+/**
+ * The one of some names that users gave which a name was most likely meant to be. Stricter than `suggest`, since names
+ * may differ on purpose: those that count (`web1`, `web2`), end in a short part of their own (`team-a`, `team-b`) or go
+ * on from another (`api`, `api-canary`), and all of fewer than four letters, are left alone.
+ */
+export function suggestName(name: string, names: Iterable<string>): string | null {
+  if (name.length < 4 || name.length > MAX_LENGTH) return null
+  let best: string | null = null
+  let bestDistance = Number.POSITIVE_INFINITY
+  for (const candidate of names) {
+    const longest = Math.max(name.length, candidate.length)
+    const allowed = Math.min(Math.floor(longest / 4), 2)
+    if (candidate.length < 4 || candidate.length > MAX_LENGTH) continue
+    if (Math.abs(name.length - candidate.length) > allowed) continue
+    const distance = editDistance(name, candidate, allowed)
+    if (distance === 0 || distance > allowed || distance >= bestDistance || areSiblings(name, candidate)) continue
+    best = candidate
+    bestDistance = distance
+  }
+  return best
+}
+
+function areSiblings(a: string, b: string): boolean {
+  if (a.replace(/[0-9]+/g, '') === b.replace(/[0-9]+/g, '')) return true
+  const [left, right] = [a.split(/[-._]/), b.split(/[-._]/)]
+  if (left.length !== right.length) return a.startsWith(b) || b.startsWith(a)
+  const other = left.findIndex((part, i) => part !== right[i])
+  return Math.min((left[other] ?? '').length, (right[other] ?? '').length) <= 2
+}
+
 // Candidates can be as many as the names in a mesh, so that the rows are made once. A lower-case letter can be longer.
 const ROW = 3 * MAX_LENGTH + 1
 let before = new Int32Array(ROW)

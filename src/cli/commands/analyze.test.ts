@@ -114,9 +114,19 @@ test('GitHub annotations are one line each, and cannot be forged', async (t) => 
 const DELIBERATE: Readonly<Record<string, readonly string[]>> = {
   'custom-bad-01-unknown': ['SP301'],
   'custom-bad-03-two-providers': ['SP402', 'SP402'],
+  'custom-tcp-http-provider': ['SP409'],
   'hand-03-deny-first': ['SP401'],
+  'hand-18b-rp-https-star': ['SP405'],
+  'hand-18d-rp-star-star': ['SP405'],
+  'hand-26-method-case': ['SP405'],
   'hand-28-mid-star': ['SP404'],
-  'hand-47b-tcp-deny-alternatives': ['SP403'],
+  'hand-40-target-port': ['SP406'],
+  'hand-42-tcp-allow-get': ['SP409'],
+  'hand-43-tcp-allow-mixed': ['SP409'],
+  'hand-43b-tcp-allow-two-rules': ['SP409'],
+  'hand-45-tcp-deny-header': ['SP409'],
+  'hand-47-tcp-deny-ns-header': ['SP409'],
+  'hand-47b-tcp-deny-alternatives': ['SP409', 'SP403'],
   'hand-47f-tcp-identity': ['SP404'],
 }
 

@@ -103,7 +103,7 @@ function validateTarget(findings: Findings, path: Path): void {
   )
   const meant = targetKinds.find((allowed) => allowed.kind === near)
   const names = targetKinds.map((allowed) => `${allowed.group === '' ? 'core' : allowed.group}/${allowed.kind}`)
-  const message = `targetRef must be to one of ${names.join(', ')} but was ${field('group')}/${kind}`
+  const message = `targetRef must be to one of ${names.join(', ')} but was ${field('group')}/${kind}: the policy attaches to nothing by it`
   const help =
     meant === undefined
       ? 'name one of these'

@@ -1,5 +1,5 @@
 import type { Json, Path } from '../../source/document.ts'
-import type { AuthorizationPolicy, Operation, Rule, Source, Values } from '../authorization-policy.ts'
+import type { Action, AuthorizationPolicy, Operation, Rule, Source, Values } from '../authorization-policy.ts'
 import { validateAttachment } from './attachment.ts'
 import { validateCondition } from './conditions.ts'
 import type { Findings } from './findings.ts'
@@ -39,9 +39,10 @@ export function validateAuthorizationPolicy(policy: AuthorizationPolicy, finding
   }
   for (const [index, rule] of policy.rules.entries()) {
     const path: Path = ['spec', 'rules', index]
-    validateSources(rule, path, findings)
-    validateOperations(rule, path, findings)
-    for (const [at, condition] of rule.when.entries()) validateCondition(findings, [...path, 'when', at], condition)
+    validateSources(rule, path, policy.action, findings)
+    validateOperations(rule, path, policy.action, findings)
+    for (const [at, condition] of rule.when.entries())
+      validateCondition(findings, [...path, 'when', at], condition, policy.action)
     if (policy.action === 'CUSTOM') validateCustomRule(rule, path, findings)
     if (policy.action === 'DENY') warnOfTcp(rule, path, findings)
   }
@@ -64,11 +65,12 @@ function validateAction(policy: AuthorizationPolicy, findings: Findings): void {
   } else if (rules.length > 0 && (policy.provider === null || policy.provider === '')) {
     const help = 'write `provider: { name: NAME }` with a name from `extensionProviders` of the mesh configuration'
     const key = provider === undefined ? 'action' : 'provider'
-    findings.report('SP205', ['spec', key], '`provider.name` must not be empty', help)
+    const message = '`provider.name` must not be empty: requests that the policy matches are refused'
+    findings.report('SP205', ['spec', key], message, help)
   }
 }
 
-function validateSources(rule: Rule, path: Path, findings: Findings): void {
+function validateSources(rule: Rule, path: Path, action: Action, findings: Findings): void {
   const from = rule.from ?? []
   if (from.length > MOST_RULES) {
     const message = bySchema(`from may not have more than ${MOST_RULES} entries, found ${from.length}`)
@@ -83,7 +85,7 @@ function validateSources(rule: Rule, path: Path, findings: Findings): void {
       findings.report('SP207', inner, '`from.source` must not be empty', help)
     }
     checkIdentityFields(source, inner, findings)
-    for (const [field, check] of sourceChecks) checkPair(findings, inner, field, source[field], check)
+    for (const [field, check] of sourceChecks) checkPair(findings, inner, field, source[field], check, action)
   }
 }
 
@@ -101,7 +103,7 @@ function checkIdentityFields(source: Source, path: Path, findings: Findings): vo
   findings.report('SP209', [...path, account], byIstio ? text : bySchema(`${text}, even if empty`), help)
 }
 
-function validateOperations(rule: Rule, path: Path, findings: Findings): void {
+function validateOperations(rule: Rule, path: Path, action: Action, findings: Findings): void {
   for (const [index, operation] of (rule.to ?? []).entries()) {
     const at = [...path, 'to', index]
     if (!isWritten(findings, at, 'operation', '`to.operation`')) continue
@@ -110,7 +112,7 @@ function validateOperations(rule: Rule, path: Path, findings: Findings): void {
       const help = 'name an operation, or remove the entry: no `to` at all means any operation'
       findings.report('SP207', inner, '`to.operation` must not be empty', help)
     }
-    for (const [field, check] of operationChecks) checkPair(findings, inner, field, operation[field], check)
+    for (const [field, check] of operationChecks) checkPair(findings, inner, field, operation[field], check, action)
   }
 }
 
@@ -121,10 +123,17 @@ function isWritten(findings: Findings, path: Path, key: string, what: string): b
   return false
 }
 
-function checkPair(findings: Findings, path: Path, field: string, pair: Values, check: ValuesCheck): void {
+function checkPair(
+  findings: Findings,
+  path: Path,
+  field: string,
+  pair: Values,
+  check: ValuesCheck,
+  action: Action,
+): void {
   const not = notField(field)
-  check(findings, [...path, field], capital(field), pair.values)
-  check(findings, [...path, not], capital(not), pair.notValues)
+  check(findings, [...path, field], capital(field), pair.values, action)
+  check(findings, [...path, not], capital(not), pair.notValues, action)
 }
 
 const identityFields = ['namespaces', 'serviceAccounts', 'trustDomains', 'principals', 'requestPrincipals'] as const

@@ -20,7 +20,8 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
     const index = names?.indexOf(provider.name) ?? -1
     const at = [entries, index]
     const problems = providerProblems(provider)
-    for (const { path, message, help } of problems) findings.report('SP240', [...at, ...path], message, help)
+    for (const { path, message, help } of problems)
+      findings.report('SP240', [...at, ...path], `${message}${REFUSED}`, help)
     if (provider.name.includes('.')) {
       const message = `the provider name ${JSON.stringify(provider.name)} has a point, which newer releases of Istio refuse`
       findings.report('SP253', [...at, 'name'], message, `write \`${provider.name.replaceAll('.', '-')}\``)
@@ -34,9 +35,11 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
       near === null
         ? 'write the full name of a Service (`NAME.NAMESPACE.svc.cluster.local`), or add a ServiceEntry for the host'
         : `write \`${near}\``
-    findings.report('SP303', [...at, kind, 'service'], reason, help)
+    findings.report('SP303', [...at, kind, 'service'], `${reason}${REFUSED}`, help)
   }
 }
+
+const REFUSED = ': requests that a CUSTOM policy of this provider matches are refused'
 
 /** Istio refuses a mesh configuration with another name; it becomes part of certificates and of file names. */
 export function validateTrustDomainNames(mesh: Mesh, diagnostics: Diagnostic[]): void {

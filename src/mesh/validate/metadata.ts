@@ -27,8 +27,8 @@ export function validateMetadata(meta: Meta, policy: AuthorizationPolicy | null,
     return
   }
   if (parseBool(text) === null) {
-    const message = `annotation ${DRY_RUN} has the invalid value ${JSON.stringify(text)}`
-    findings.report('SP216', path, message, 'write `"true"` or `"false"`: Istio enforces the policy as it is')
+    const message = `annotation ${DRY_RUN} has the invalid value ${JSON.stringify(text)}: the policy is enforced`
+    findings.report('SP216', path, message, 'write `"true"` or `"false"`')
   }
   if (policy.action !== 'ALLOW' && policy.action !== 'DENY') {
     const message = `annotation ${DRY_RUN} only supports action ALLOW/DENY, found ${policy.action}`

@@ -1,9 +1,17 @@
 import { parseIpBlock } from '../../match/ip.ts'
 import type { Path } from '../../source/document.ts'
+import type { Action } from '../authorization-policy.ts'
+import { ofUnusableValue } from './consequence.ts'
 import type { Findings } from './findings.ts'
 
 /** Checks one list of values; `path` leads to the list, `field` is what Istio calls it. */
-export type ValuesCheck = (findings: Findings, path: Path, field: string, values: readonly string[]) => void
+export type ValuesCheck = (
+  findings: Findings,
+  path: Path,
+  field: string,
+  values: readonly string[],
+  action: Action,
+) => void
 
 export const checkNotEmpty: ValuesCheck = (findings, path, field, values) => {
   for (const [index, value] of values.entries()) {
@@ -17,8 +25,8 @@ export const checkNotEmpty: ValuesCheck = (findings, path, field, values) => {
 const MOST_SERVICE_ACCOUNTS = 16
 const LONGEST_SERVICE_ACCOUNT = 320
 
-export const checkServiceAccounts: ValuesCheck = (findings, path, field, values) => {
-  checkNotEmpty(findings, path, field, values)
+export const checkServiceAccounts: ValuesCheck = (findings, path, field, values, action) => {
+  checkNotEmpty(findings, path, field, values, action)
   if (values.length > MOST_SERVICE_ACCOUNTS) {
     const message = `${field} may not have more than ${MOST_SERVICE_ACCOUNTS} values, found ${values.length}`
     findings.report('SP217', path, message, 'split the rule')
@@ -41,8 +49,8 @@ export const checkServiceAccounts: ValuesCheck = (findings, path, field, values)
 }
 
 /** One wildcard at most, first or last. */
-export const checkWildcards: ValuesCheck = (findings, path, field, values) => {
-  checkNotEmpty(findings, path, field, values)
+export const checkWildcards: ValuesCheck = (findings, path, field, values, action) => {
+  checkNotEmpty(findings, path, field, values, action)
   for (const [index, value] of values.entries()) {
     const stars = value.split('*').length - 1
     const at = `found in ${field}: ${JSON.stringify(value)}`
@@ -55,8 +63,8 @@ export const checkWildcards: ValuesCheck = (findings, path, field, values) => {
   }
 }
 
-export const checkTrustDomains: ValuesCheck = (findings, path, field, values) => {
-  checkWildcards(findings, path, field, values)
+export const checkTrustDomains: ValuesCheck = (findings, path, field, values, action) => {
+  checkWildcards(findings, path, field, values, action)
   for (const [index, value] of values.entries()) {
     if (!value.includes('/')) continue
     const message = `trust domain must not contain '/', found in ${field}: ${JSON.stringify(value)}`
@@ -64,11 +72,14 @@ export const checkTrustDomains: ValuesCheck = (findings, path, field, values) =>
   }
 }
 
-export const checkIps: ValuesCheck = (findings, path, field, values) => {
-  checkNotEmpty(findings, path, field, values)
+export const checkIps: ValuesCheck = (findings, path, field, values, action) => {
+  checkNotEmpty(findings, path, field, values, action)
+  const usable = values.map((value) => parseIpBlock(value) !== null)
+  const effect = ofUnusableValue(action, usable.includes(true))
   for (const [index, value] of values.entries()) {
-    if (value !== '' && parseIpBlock(value) === null) {
-      const message = value.includes('/') ? `bad CIDR range (${value})` : `bad IP address (${value})`
+    if (value !== '' && usable[index] === false) {
+      const what = value.includes('/') ? 'bad CIDR range' : 'bad IP address'
+      const message = `${what} (${value}): ${effect}`
       findings.report(
         'SP211',
         [...path, index],
@@ -79,15 +90,16 @@ export const checkIps: ValuesCheck = (findings, path, field, values) => {
   }
 }
 
-export const checkPorts: ValuesCheck = (findings, path, field, values) => {
-  checkNotEmpty(findings, path, field, values)
+export const checkPorts: ValuesCheck = (findings, path, field, values, action) => {
+  checkNotEmpty(findings, path, field, values, action)
+  const usable = values.map((value) => /^[0-9]+$/.test(value) && Number(value) <= 65535)
+  const effect = ofUnusableValue(action, usable.includes(true))
   for (const [index, value] of values.entries()) {
-    if (value === '') continue
-    if (/^[0-9]+$/.test(value) && Number(value) <= 65535) continue
+    if (value === '' || usable[index] === true) continue
     findings.report(
       'SP212',
       [...path, index],
-      `bad port (${value})`,
+      `bad port (${value}): ${effect}`,
       'write one number from 0 to 65535; ranges and names are not supported',
     )
   }
@@ -98,8 +110,8 @@ const ANY = '{**}'
 /** RFC 3986's pchar, which is what Envoy's templates take literally. */
 const literal = /^[a-zA-Z0-9-._~%!$&'()+,;:@=]+$/
 
-export const checkPaths: ValuesCheck = (findings, path, field, values) => {
-  checkNotEmpty(findings, path, field, values)
+export const checkPaths: ValuesCheck = (findings, path, field, values, action) => {
+  checkNotEmpty(findings, path, field, values, action)
   for (const [index, value] of values.entries()) {
     const problem = templateProblem(value)
     if (problem === null) continue
