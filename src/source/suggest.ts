@@ -17,7 +17,7 @@ export function suggest(word: string, candidates: Iterable<string>): string | nu
     const target = candidate.toLowerCase()
     const allowed = Math.min(Math.max(1, Math.floor(Math.max(lower.length, target.length) / 4)), 4)
     if (Math.abs(lower.length - target.length) <= allowed) {
-      const distance = editDistance(lower, target)
+      const distance = editDistance(lower, target, allowed)
       // Of a very short word everything is near: at least half of it must stay.
       if (distance <= allowed && distance * 2 <= lower.length && distance < bestDistance) {
         best = candidate
@@ -29,14 +29,20 @@ export function suggest(word: string, candidates: Iterable<string>): string | nu
   return best ?? prefixOf
 }
 
-/** Optimal string alignment: edits where no part is edited twice. */
-function editDistance(a: string, b: string): number {
-  let before: number[] = []
-  let previous = Array.from({ length: b.length + 1 }, (_, j) => j)
+// Candidates can be as many as the names in a mesh, so that the rows are made once. A lower-case letter can be longer.
+const ROW = 3 * MAX_LENGTH + 1
+let before = new Int32Array(ROW)
+let previous = new Int32Array(ROW)
+let current = new Int32Array(ROW)
+
+/** Optimal string alignment: edits where no part is edited twice. Beyond `limit`, some number that is greater. */
+function editDistance(a: string, b: string, limit: number): number {
+  for (let j = 0; j <= b.length; j++) previous[j] = j
   for (let i = 1; i <= a.length; i++) {
-    const current = [i]
+    current[0] = i
+    let least = i
     for (let j = 1; j <= b.length; j++) {
-      const same = a[i - 1] === b[j - 1] ? 0 : 1
+      const same = a.charCodeAt(i - 1) === b.charCodeAt(j - 1) ? 0 : 1
       let cost = Math.min(
         (previous[j] as number) + 1,
         (current[j - 1] as number) + 1,
@@ -45,10 +51,12 @@ function editDistance(a: string, b: string): number {
       if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
         cost = Math.min(cost, (before[j - 2] as number) + 1)
       }
-      current.push(cost)
+      current[j] = cost
+      if (cost < least) least = cost
     }
-    before = previous
-    previous = current
+    // A transposition reaches back two rows and adds one.
+    if (least > limit + 1) return least
+    ;[before, previous, current] = [previous, current, before]
   }
   return previous[b.length] as number
 }

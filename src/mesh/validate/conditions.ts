@@ -42,32 +42,46 @@ const replaced: readonly { readonly prefix: string; readonly message: string; re
 /** One `when` entry; `path` leads to it. */
 export function validateCondition(findings: Findings, path: Path, { key, values, notValues }: When): void {
   if (key === '') {
-    findings.atKey('SP214', path, '`key` must not be empty', 'write what is compared: `key: request.headers[x-user]`')
+    findings.report('SP214', path, '`key` must not be empty', 'write what is compared: `key: request.headers[x-user]`')
     return
   }
   if (values.length === 0 && notValues.length === 0) {
     const message = `at least one of \`values\` or \`notValues\` must be set for key ${key}`
-    findings.atKey('SP214', path, message, 'write `values: ["*"]` for anything that is present')
+    findings.report('SP214', path, message, 'write `values: ["*"]` for anything that is present')
     return
   }
   const check = plainKeys.get(key) ?? (mapKeys.some((prefix) => key.startsWith(prefix)) ? checkNotEmpty : null)
   if (check === null) {
     unknownKey(findings, path, key)
+    checkNotEmpty(findings, [...path, 'values'], key, values)
+    checkNotEmpty(findings, [...path, 'notValues'], key, notValues)
     return
   }
-  if (!plainKeys.has(key) && !/^[^[]+\[.+\]$/.test(key)) {
-    const base = key.replace(/[[\].]*$/, '')
+  if (!plainKeys.has(key) && !isMapKey(key)) {
+    const base = withoutBrackets(key)
     const help = `write \`${base}[NAME]\``
-    findings.atValue('SP214', [...path, 'key'], `bad key (${key}): should have format a[b]`, help)
+    findings.report('SP214', [...path, 'key'], `bad key (${key}): should have format a[b]`, help)
   }
   check(findings, [...path, 'values'], key, values)
   check(findings, [...path, 'notValues'], key, notValues)
 }
 
+function withoutBrackets(key: string): string {
+  let end = key.length
+  while (end > 0 && '[].'.includes(key.charAt(end - 1))) end--
+  return key.slice(0, end)
+}
+
+/** `a[b]`, where `b` may hold anything. */
+function isMapKey(key: string): boolean {
+  const open = key.indexOf('[')
+  return open > 0 && key.endsWith(']') && open < key.length - 2
+}
+
 function unknownKey(findings: Findings, path: Path, key: string): void {
   const old = replaced.find(({ prefix }) => key === prefix || key.startsWith(`${prefix}[`))
   if (old !== undefined) {
-    findings.atValue('SP215', [...path, 'key'], `attribute ${key} ${old.message}`, old.help)
+    findings.report('SP215', [...path, 'key'], `attribute ${key} ${old.message}`, old.help)
     return
   }
   const bracket = key.indexOf('[')
@@ -78,5 +92,5 @@ function unknownKey(findings: Findings, path: Path, key: string): void {
     near === null
       ? `it is one of ${[...plainKeys.keys(), ...mapKeys.map((k) => `${k}[..]`)].join(', ')}`
       : `write \`${near}${name}\``
-  findings.atValue('SP215', [...path, 'key'], `unknown attribute: ${key}`, help)
+  findings.report('SP215', [...path, 'key'], `unknown attribute: ${key}`, help)
 }

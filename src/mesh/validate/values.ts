@@ -9,7 +9,7 @@ export const checkNotEmpty: ValuesCheck = (findings, path, field, values) => {
   for (const [index, value] of values.entries()) {
     if (value !== '') continue
     const help = 'remove it; `"*"` matches anything that is present'
-    findings.atValue('SP208', [...path, index], `empty value not allowed, found in ${field}`, help)
+    findings.report('SP208', [...path, index], `empty value not allowed, found in ${field}`, help)
   }
 }
 
@@ -21,19 +21,19 @@ export const checkServiceAccounts: ValuesCheck = (findings, path, field, values)
   checkNotEmpty(findings, path, field, values)
   if (values.length > MOST_SERVICE_ACCOUNTS) {
     const message = `${field} may not have more than ${MOST_SERVICE_ACCOUNTS} values, found ${values.length}`
-    findings.atKey('SP217', path, message, 'split the rule')
+    findings.report('SP217', path, message, 'split the rule')
   }
   for (const [index, value] of values.entries()) {
     if (value === '') continue
-    const report = (message: string, help: string) => findings.atValue('SP209', [...path, index], message, help)
+    const report = (message: string, help: string) => findings.report('SP209', [...path, index], message, help)
     if (value.includes('*')) {
       report(`wildcard not allowed, found in ${field}`, 'name the accounts, or use `namespaces` for all of a namespace')
     } else if (!/^[^/]+(\/[^/]+)?$/.test(value)) {
       const message = `expected format 'serviceAccount' or 'namespace/serviceAccount', found ${JSON.stringify(value)} in ${field}`
       report(message, 'write `NAME` or `NAMESPACE/NAME`; a full principal belongs in `principals`')
-    } else if (value.length > LONGEST_SERVICE_ACCOUNT) {
+    } else if (Buffer.byteLength(value) > LONGEST_SERVICE_ACCOUNT) {
       report(
-        `value cannot exceed ${LONGEST_SERVICE_ACCOUNT} characters, found in ${field}`,
+        `value cannot exceed ${LONGEST_SERVICE_ACCOUNT} characters (in UTF-8), found in ${field}`,
         'no account has such a name',
       )
     }
@@ -47,10 +47,10 @@ export const checkWildcards: ValuesCheck = (findings, path, field, values) => {
     const stars = value.split('*').length - 1
     const at = `found in ${field}: ${JSON.stringify(value)}`
     if (stars > 1) {
-      findings.atValue('SP210', [...path, index], `at most one wildcard is allowed, ${at}`, 'write several values')
+      findings.report('SP210', [...path, index], `at most one wildcard is allowed, ${at}`, 'write several values')
     } else if (stars === 1 && !value.startsWith('*') && !value.endsWith('*')) {
       const help = 'write `NAME*`, `*NAME` or `*`'
-      findings.atValue('SP210', [...path, index], `wildcard is only allowed at the start or end, ${at}`, help)
+      findings.report('SP210', [...path, index], `wildcard is only allowed at the start or end, ${at}`, help)
     }
   }
 }
@@ -60,17 +60,16 @@ export const checkTrustDomains: ValuesCheck = (findings, path, field, values) =>
   for (const [index, value] of values.entries()) {
     if (!value.includes('/')) continue
     const message = `trust domain must not contain '/', found in ${field}: ${JSON.stringify(value)}`
-    findings.atValue('SP210', [...path, index], message, `write \`${value.slice(0, value.indexOf('/'))}\``)
+    findings.report('SP210', [...path, index], message, `write \`${value.slice(0, value.indexOf('/'))}\``)
   }
 }
 
 export const checkIps: ValuesCheck = (findings, path, field, values) => {
+  checkNotEmpty(findings, path, field, values)
   for (const [index, value] of values.entries()) {
-    if (value === '') {
-      checkOne(findings, path, index, field)
-    } else if (parseIpBlock(value) === null) {
+    if (value !== '' && parseIpBlock(value) === null) {
       const message = value.includes('/') ? `bad CIDR range (${value})` : `bad IP address (${value})`
-      findings.atValue(
+      findings.report(
         'SP211',
         [...path, index],
         message,
@@ -80,15 +79,12 @@ export const checkIps: ValuesCheck = (findings, path, field, values) => {
   }
 }
 
-function checkOne(findings: Findings, path: Path, index: number, field: string): void {
-  const help = 'write an address or a range, or remove it'
-  findings.atValue('SP208', [...path, index], `empty value not allowed, found in ${field}`, help)
-}
-
-export const checkPorts: ValuesCheck = (findings, path, _field, values) => {
+export const checkPorts: ValuesCheck = (findings, path, field, values) => {
+  checkNotEmpty(findings, path, field, values)
   for (const [index, value] of values.entries()) {
+    if (value === '') continue
     if (/^[0-9]+$/.test(value) && Number(value) <= 65535) continue
-    findings.atValue(
+    findings.report(
       'SP212',
       [...path, index],
       `bad port (${value})`,
@@ -108,7 +104,7 @@ export const checkPaths: ValuesCheck = (findings, path, field, values) => {
     const problem = templateProblem(value)
     if (problem === null) continue
     const message = `invalid or unsupported path ${value}, found in ${field}. ${problem.message}`
-    findings.atValue('SP213', [...path, index], message, problem.help)
+    findings.report('SP213', [...path, index], message, problem.help)
   }
 }
 

@@ -44,12 +44,12 @@ const ALLOW_GET = 'action: ALLOW\nrules: [{ to: [{ operation: { methods: [GET] }
 const select = (app: string) => `selector: { matchLabels: { app: ${app} } }\n`
 
 test('an ALLOW policy behind a DENY rule that matches everything', () => {
-  assert.deepEqual(found(policy('deny', DENY_ALL) + policy('allow', ALLOW_GET)), ['SP401 allow'])
+  assert.deepEqual(found(policy('deny', DENY_ALL) + policy('allow', ALLOW_GET)), ['SP401 name: allow'])
   // From the root namespace, and for each workload that the ALLOW policy has.
-  assert.deepEqual(found(policy('deny', DENY_ALL, 'istio-system') + policy('allow', ALLOW_GET)), ['SP401 allow'])
+  assert.deepEqual(found(policy('deny', DENY_ALL, 'istio-system') + policy('allow', ALLOW_GET)), ['SP401 name: allow'])
   const both = workload('a') + workload('b')
   assert.deepEqual(found(both + policy('deny', select('a') + DENY_ALL) + policy('allow', select('a') + ALLOW_GET)), [
-    'SP401 allow',
+    'SP401 name: allow',
   ])
 })
 
@@ -72,7 +72,7 @@ test('an ALLOW policy that takes effect somewhere, or is meant to do nothing, is
 test('several providers on one workload', () => {
   const custom = (name: string, provider: string, more = '') =>
     policy(name, `${more}action: CUSTOM\nprovider:\n  name: ${provider}\nrules: [{}]`)
-  assert.deepEqual(found(custom('one', 'a') + custom('two', 'b')), ['SP402 a', 'SP402 b'])
+  assert.deepEqual(found(custom('one', 'a') + custom('two', 'b')), ['SP402 name: a', 'SP402 name: b'])
   assert.deepEqual(found(custom('one', 'a') + custom('two', 'a')), [])
   const apart = workload('c') + workload('d') + custom('one', 'a', select('c')) + custom('two', 'b', select('d'))
   assert.deepEqual(found(apart), [])

@@ -18,7 +18,7 @@ function inspect(policy: AuthorizationPolicy): Diagnostic[] {
         found.push(
           diagnostic(
             'SP404',
-            { document: policy.origin.document, path, at: 'value' },
+            { document: policy.origin.document, path },
             `a \`*\` of \`${value}\` stands for itself: it is a wildcard only as the first or the last character`,
             { help: proposal(field, value) },
           ),
