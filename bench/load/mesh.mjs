@@ -3,17 +3,17 @@
 import { allow, deny } from '../traffic/policy.mjs'
 
 const NAMESPACES = 100
-const WORKLOADS_EACH = 5
 const MESH_WIDE = 5
 
-const namespaceOf = (i) => `team-${i % NAMESPACES}`
-const appOf = (i) => ['web', 'orders', 'payments', 'search', 'mail'][Math.floor(i / NAMESPACES) % WORKLOADS_EACH]
-const principal = (i) => `cluster.local/ns/${namespaceOf(i * 7)}/sa/${appOf(i * 31)}`
+const applications = ['web', 'orders', 'payments', 'search', 'mail']
+const appOf = (i, namespaces) => applications[Math.floor(i / namespaces) % applications.length]
+const principal = (i) =>
+  `cluster.local/ns/team-${(i * 7) % NAMESPACES}/sa/${applications[(i * 31) % applications.length]}`
 
 /** One field or two, as most policies have. */
 const short = [
   (i) => allow(i, { from: { principals: [principal(i)] } }),
-  (i) => allow(i, { from: { namespaces: [namespaceOf(i * 3)] }, to: { methods: ['GET'] } }),
+  (i) => allow(i, { from: { namespaces: [`team-${(i * 3) % NAMESPACES}`] }, to: { methods: ['GET'] } }),
   (i) => allow(i, { to: { paths: [`/public/${i}/*`] } }),
   (i) => allow(i, { from: { principals: [principal(i)] }, to: { paths: [`/api/v1/r${i}`], methods: ['GET', 'POST'] } }),
   (i) => deny(i, { from: { notNamespaces: ['ops'] }, to: { ports: ['8080'], paths: [`/admin/${i}/*`] } }),
@@ -46,44 +46,41 @@ const long = [
 
 function labelled(i, rule) {
   const resource = allow(i, rule)
-  const labels = {
-    'app.kubernetes.io/name': appOf(i),
-    'app.kubernetes.io/managed-by': 'pipeline',
-    team: namespaceOf(i),
-  }
-  const annotations = { description: `Who may use part ${i} of ${appOf(i)}: asked for by ${namespaceOf(i)}` }
+  const labels = { 'app.kubernetes.io/part-of': `shop-${i % 9}`, 'app.kubernetes.io/managed-by': 'pipeline' }
+  const annotations = { description: `Who may use part ${i} of the shop, as its owners asked for it` }
   return { ...resource, metadata: { ...resource.metadata, labels, annotations } }
 }
 
-/** All documents of a mesh with so many policies, as plain data. */
+/** All documents of a mesh with so many policies, as plain data. A small one has as many policies a workload. */
 export function mesh(count, { size }) {
   const kinds = size === 'short' ? short : long
-  // A small mesh has as many policies a workload as a large one.
-  const workloads = Math.min(NAMESPACES * WORKLOADS_EACH, Math.ceil(count / 20))
-  const policies = Array.from({ length: count }, (_, i) => attached(i, kinds[i % kinds.length](i)))
-  return [...Array.from({ length: workloads }, (_, i) => deployment(i)), ...policies]
+  const namespaces = Math.min(NAMESPACES, Math.ceil(count / 100))
+  const policies = Array.from({ length: count }, (_, i) => attached(i, kinds[i % kinds.length](i), namespaces))
+  const workloads = Array.from({ length: namespaces * applications.length }, (_, i) => deployment(i, namespaces))
+  return [...workloads, ...policies]
 }
 
 /** To the mesh, to a namespace, or (four of five) to one workload. ALLOW is the default, and left out. */
-function attached(i, resource) {
+function attached(i, resource, namespaces) {
   const { action, rules } = resource.spec
-  const metadata = { ...resource.metadata, namespace: i < MESH_WIDE ? 'istio-system' : namespaceOf(i) }
-  const selector = { matchLabels: { app: appOf(i) } }
-  const wide = i < MESH_WIDE || Math.floor(i / NAMESPACES) % 5 === 0
+  const namespace = i < MESH_WIDE ? 'istio-system' : `team-${i % namespaces}`
+  const wide = i < MESH_WIDE || Math.floor(i / (namespaces * applications.length)) % 5 === 0
+  const selector = { matchLabels: { app: appOf(i, namespaces) } }
   const spec = { ...(wide ? {} : { selector }), ...(action === 'ALLOW' ? {} : { action }), rules }
-  return { ...resource, metadata, spec }
+  return { ...resource, metadata: { ...resource.metadata, namespace }, spec }
 }
 
-function deployment(i) {
-  const labels = { app: appOf(i) }
-  const containers = [{ name: 'app', image: `registry.example.com/${appOf(i)}:1`, ports: [{ containerPort: 8080 }] }]
+function deployment(i, namespaces) {
+  const app = appOf(i, namespaces)
+  const labels = { app }
+  const containers = [{ name: 'app', image: `registry.example.com/${app}:1`, ports: [{ containerPort: 8080 }] }]
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: { name: appOf(i), namespace: namespaceOf(i) },
+    metadata: { name: app, namespace: `team-${i % namespaces}` },
     spec: {
       selector: { matchLabels: labels },
-      template: { metadata: { labels }, spec: { serviceAccountName: appOf(i), containers } },
+      template: { metadata: { labels }, spec: { serviceAccountName: app, containers } },
     },
   }
 }
