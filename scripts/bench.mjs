@@ -18,6 +18,10 @@ const usage = `usage: npm run bench -- NAME [-o text|json] [--quick]
   --quick   only show that it works: the figures mean nothing
 `
 
+/** What a benchmark measures beside us that is no package, and what installs that. */
+const peers = { decide: ['envoy', 'opa'], envoy: ['envoy'] }
+const installers = { envoy: 'python3', opa: 'go' }
+
 process.exitCode = await main()
 
 async function main() {
@@ -48,13 +52,13 @@ async function main() {
   }
   await setup()
   // A quick run takes what there is.
-  if (!quick && name === 'decide') await installPeers()
+  if (!quick) await installPeers(peers[name] ?? [])
   return pinned(file, ['--output', output, ...(quick ? ['--quick'] : [])])
 }
 
 /** Fetches the real systems that are measured beside us, as far as this machine can. */
-function installPeers() {
-  const wanted = [which('python3') === null ? [] : ['envoy'], which('go') === null ? [] : ['opa']].flat()
+function installPeers(names) {
+  const wanted = names.filter((name) => which(installers[name]) !== null)
   if (wanted.length === 0) return
   const args = wanted.flatMap((name) => ['--only', name])
   return run('bash', [path.join(root, 'scripts/peers.sh'), ...args], ['ignore', 2, 2])

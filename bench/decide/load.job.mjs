@@ -30,7 +30,7 @@ function exchange() {
   const i = pick(Math.max(1, count))
   const hit = pick(2) === 0
   // Without any policy everything is allowed.
-  const allowed = count === 0 || (hit && common.policy(i).spec.action === 'ALLOW')
+  const allowed = count === 0 || (hit && common.allows(i))
   return { bytes: bytesOf(hit ? common.hit(i) : common.miss(i)), status: allowed ? '200' : '403' }
 }
 

@@ -1,6 +1,7 @@
 // Policies as a large workload has them: most of them ALLOW, some DENY, with different fields in each.
 import { account, allow, deny, request } from './policy.mjs'
 
+const hostOf = (i) => `shop-${i}.example.com`
 const network = (i) => `10.${(i >> 8) & 255}.${i & 255}`
 
 /**
@@ -28,9 +29,9 @@ const byNamespace = {
   miss: (i) => ({ peer: `cluster.local/ns/jobs-${i}/sa/runner`, method: 'POST', path: `/jobs/${i + 1}/runs` }),
 }
 const byHost = {
-  policy: (i) => allow(i, { to: { hosts: [`shop-${i}.example.com`], methods: ['GET'], paths: ['/public/*'] } }),
-  hit: (i) => ({ peer: account(i), host: `shop-${i}.example.com`, path: '/public/index.html' }),
-  miss: (i) => ({ peer: account(i), host: `shop-${i}.example.com`, path: '/private/index.html' }),
+  policy: (i) => allow(i, { to: { hosts: [hostOf(i)], methods: ['GET'], paths: ['/public/*'] } }),
+  hit: (i) => ({ peer: account(i), host: hostOf(i), path: '/public/index.html' }),
+  miss: (i) => ({ peer: account(i), host: hostOf(i), path: '/private/index.html' }),
 }
 const byTenant = {
   policy: (i) =>
@@ -47,15 +48,16 @@ const byNetwork = {
   hit: (i) => ({ peer: account(i), remoteIp: `${network(i)}.9`, path: `/v3/feeds/${i}.json` }),
   miss: (i) => ({ peer: account(i), remoteIp: `${network(i + 1)}.9`, path: `/v3/feeds/${i}.json` }),
 }
+// What is denied would be allowed otherwise: `shop` is the number of a policy by host.
 const exceptOne = {
-  policy: (i) => deny(i, { from: { notPrincipals: [account(i)] }, to: { paths: [`/admin/area-${i}/*`] } }),
-  hit: (i) => ({ peer: account(i + 1), path: `/admin/area-${i}/users` }),
-  miss: (i) => ({ peer: account(i), path: `/admin/area-${i}/users` }),
+  policy: (i) => deny(i, { from: { notPrincipals: [account(i)] }, to: { paths: [`/public/area-${i}/*`] } }),
+  hit: (i, shop) => ({ peer: account(i + 1), host: hostOf(shop), path: `/public/area-${i}/users` }),
+  miss: (i) => ({ peer: account(i), path: `/public/area-${i}/users` }),
 }
 const denied = {
-  policy: (i) => deny(i, { to: { methods: ['DELETE'], paths: [`/archive/${i}`] } }),
-  hit: (i) => ({ peer: account(i), method: 'DELETE', path: `/archive/${i}` }),
-  miss: (i) => ({ peer: account(i), method: 'GET', path: `/archive/${i}` }),
+  policy: (i) => deny(i, { to: { methods: ['GET'], paths: [`/public/archive/${i}`] } }),
+  hit: (i, shop) => ({ peer: account(i), host: hostOf(shop), path: `/public/archive/${i}` }),
+  miss: (i) => ({ peer: account(i), method: 'PUT', path: `/public/archive/${i}` }),
 }
 const byPort = {
   policy: (i) =>
@@ -132,9 +134,12 @@ export const common = mix([
 
 function mix(parts) {
   const part = (i) => parts[i % parts.length]
+  const shop = (i) => i - (i % parts.length) + parts.indexOf(byHost)
   return {
     policy: (i) => part(i).policy(i),
-    hit: (i) => request(part(i).hit(i)),
+    hit: (i) => request(part(i).hit(i, shop(i))),
     miss: (i) => request(part(i).miss(i)),
+    /** Whether a request that the policy decides about is let through. */
+    allows: (i) => part(i).policy(i).spec.action === 'ALLOW',
   }
 }
