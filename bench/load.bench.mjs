@@ -26,6 +26,7 @@ try {
   await besideYaml(short, whole)
   await fromText(short, { apart: true })
   const changed = await afterChange(short)
+  await afterChange(short, { one: true })
   if (!quick) {
     const long = text('long')
     await besideYaml(long, await fromText(long, { apart: false }))
@@ -70,10 +71,13 @@ async function fromText({ file, name }, { apart }) {
   return { what, stages: Object.fromEntries(stages), total, heap }
 }
 
-/** One document of the text changes while everything is loaded: to the decider of the workload that it is about. */
-async function afterChange({ file, name }) {
-  const what = `${name}, one document changed`
-  const runs = (await repeat(what, './load/change.job.mjs', { file, changes: quick ? 3 : 50 })).flat()
+/**
+ * One document of the text changes while everything is loaded: to the decider of the workload that it is about, or of
+ * `one` that has all the policies.
+ */
+async function afterChange({ file, name }, { one = false } = {}) {
+  const what = `${name}${one ? ' on one workload' : ''}, one document changed`
+  const runs = (await repeat(what, './load/change.job.mjs', { file, changes: quick ? 3 : 50, one })).flat()
   for (const stage of Object.keys(runs[0])) row(`${what}: ${stage}`, median(runs.map((times) => times[stage])), 'ms')
   const total = median(runs.map((times) => Object.values(times).reduce((sum, ms) => sum + ms)))
   row(`${what}: from text to decider`, total, 'ms')

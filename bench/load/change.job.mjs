@@ -1,19 +1,19 @@
-// One document of a loaded file changes, again and again: { file, changes } in, the milliseconds of each stage of each
-// change out, up to the decider of the workload that the changed policy selects.
+// One document of a loaded file changes, again and again: { file, changes, one } in, the milliseconds of each stage of each
+// change out, up to the decider of the workload that the changed policy selects or, with `one`, of one workload that has
+// all the policies.
 import { readFileSync } from 'node:fs'
 import { authorizationPoliciesFor } from '../../dist/mesh/attach.js'
 import { MeshLoader } from '../../dist/mesh/load.js'
 import { usableProvider } from '../../dist/mesh/providers.js'
 import { MeshValidator } from '../../dist/mesh/validate.js'
-import { compile } from '../../dist/policy/compile.js'
-import { lower } from '../../dist/policy/lower.js'
+import { recompile } from '../../dist/policy/recompile.js'
 import { SourceFile } from '../../dist/source/source-file.js'
 import { prepare } from '../decide/engine.mjs'
 import { answer, task } from '../job.mjs'
 import { request } from '../traffic/policy.mjs'
 import { random } from '../traffic/random.mjs'
 
-const { file, changes } = task()
+const { file, changes, one } = task()
 const source = new SourceFile('mesh.yaml')
 const loader = new MeshLoader()
 const validator = new MeshValidator()
@@ -28,6 +28,9 @@ const load = (text) => {
 const first = load(chunks.join('\n---\n'))
 const candidates = first.authorizationPolicies.filter(isSimple)
 const pick = random(changes)
+/** What was compiled before, by workload. */
+const compiled = new Map()
+if (one) deciderFor(first)
 answer(Array.from({ length: changes }, (_, number) => change(candidates[pick(candidates.length)], number)))
 
 /** Another caller is allowed by one policy; nothing else in the text differs. */
@@ -46,16 +49,20 @@ function change({ meta, attachment }, number) {
   const { documents } = stage('parse', () => source.parse(text))
   const { mesh } = stage('load', () => loader.load(documents))
   stage('validate', () => validator.validate(mesh))
-  const decider = stage('lower and compile', () => deciderFor(mesh, meta.namespace, attachment.labels.app))
+  const decider = stage('attach and recompile', () => deciderFor(mesh, meta.namespace, attachment.labels.app))
   const { kind } = decider.decide(prepare(request({ peer: caller })))
   if (kind !== 'allow') throw new Error(`the change of ${meta.namespace}/${meta.name} did not take effect`)
   return times
 }
 
 function deciderFor(mesh, namespace, name) {
-  const policies = authorizationPoliciesFor(mesh, mesh.workloads.get(`${namespace}/${name}`))
+  const key = one ? '' : `${namespace}/${name}`
+  const policies = one ? mesh.authorizationPolicies : authorizationPoliciesFor(mesh, mesh.workloads.get(key))
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
-  return compile(lower({ policies, trustDomains, protocol: 'http', provider: (one) => usableProvider(mesh, one) }))
+  const provider = (name) => usableProvider(mesh, name)
+  const next = recompile(compiled.get(key) ?? null, { policies, trustDomains, protocol: 'http', provider })
+  compiled.set(key, next)
+  return next.decider
 }
 
 /** Selects a workload, and allows one caller whatever it asks for. */
