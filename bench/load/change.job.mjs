@@ -1,6 +1,5 @@
-// One document of a loaded file changes, again and again: { file, changes, one } in, the milliseconds of each stage of each
-// change out, up to the decider of the workload that the changed policy selects or, with `one`, of one workload that has
-// all the policies.
+// One document of a loaded file changes, again and again: { file, changes } in, the milliseconds of each stage of each
+// change out, up to the decider of the workload that the changed policy selects.
 import { readFileSync } from 'node:fs'
 import { authorizationPoliciesFor } from '../../dist/mesh/attach.js'
 import { MeshLoader } from '../../dist/mesh/load.js'
@@ -13,7 +12,7 @@ import { answer, task } from '../job.mjs'
 import { request } from '../traffic/policy.mjs'
 import { random } from '../traffic/random.mjs'
 
-const { file, changes, one } = task()
+const { file, changes } = task()
 const source = new SourceFile('mesh.yaml')
 const loader = new MeshLoader()
 const validator = new MeshValidator()
@@ -26,12 +25,10 @@ const load = (text) => {
 }
 
 const first = load(chunks.join('\n---\n'))
+const compiled = new Map([...first.workloads.keys()].map((id) => [id, recompile(null, inputOf(first, id))]))
 const candidates = first.authorizationPolicies.filter(isSimple)
 const pick = random(changes)
-/** What was compiled before, by workload. */
-const compiled = new Map()
-if (one) deciderFor(first)
-answer(Array.from({ length: changes }, (_, number) => change(candidates[pick(candidates.length)], number)))
+answer({ times: Array.from({ length: changes }, (_, number) => change(candidates[pick(candidates.length)], number)) })
 
 /** Another caller is allowed by one policy; nothing else in the text differs. */
 function change({ meta, attachment }, number) {
@@ -49,20 +46,19 @@ function change({ meta, attachment }, number) {
   const { documents } = stage('parse', () => source.parse(text))
   const { mesh } = stage('load', () => loader.load(documents))
   stage('validate', () => validator.validate(mesh))
-  const decider = stage('attach and recompile', () => deciderFor(mesh, meta.namespace, attachment.labels.app))
-  const { kind } = decider.decide(prepare(request({ peer: caller })))
+  const id = `${meta.namespace}/${attachment.labels.app}`
+  const input = stage('attach', () => inputOf(mesh, id))
+  const next = stage('recompile', () => recompile(compiled.get(id), input))
+  compiled.set(id, next)
+  const { kind } = next.decider.decide(prepare(request({ peer: caller })))
   if (kind !== 'allow') throw new Error(`the change of ${meta.namespace}/${meta.name} did not take effect`)
   return times
 }
 
-function deciderFor(mesh, namespace, name) {
-  const key = one ? '' : `${namespace}/${name}`
-  const policies = one ? mesh.authorizationPolicies : authorizationPoliciesFor(mesh, mesh.workloads.get(key))
+function inputOf(mesh, id) {
+  const policies = authorizationPoliciesFor(mesh, mesh.workloads.get(id))
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
-  const provider = (name) => usableProvider(mesh, name)
-  const next = recompile(compiled.get(key) ?? null, { policies, trustDomains, protocol: 'http', provider })
-  compiled.set(key, next)
-  return next.decider
+  return { policies, trustDomains, protocol: 'http', provider: (name) => usableProvider(mesh, name) }
 }
 
 /** Selects a workload, and allows one caller whatever it asks for. */
