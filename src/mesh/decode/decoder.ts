@@ -69,7 +69,9 @@ export function list<T>(of: Decoder<T>): Decoder<readonly T[]> {
     decode(at) {
       if (!Array.isArray(at.value)) {
         const scalar = at.value !== null && typeof at.value !== 'object'
-        return wrongType(at, 'a list', scalar ? `put it in brackets: \`[${JSON.stringify(at.value)}]\`` : undefined)
+        // The values of a condition can be credentials.
+        const shown = at.key === 'values' || at.key === 'notValues' ? '..' : JSON.stringify(at.value)
+        return wrongType(at, 'a list', scalar ? `put it in brackets: \`[${shown}]\`` : undefined)
       }
       const items: T[] = []
       for (const [index, value] of (at.value as readonly Json[]).entries()) {
