@@ -111,7 +111,7 @@ test('actions and providers', () => {
 
 test('a CUSTOM rule knows no identities', () => {
   const unsupported = (name: string, at: string) =>
-    `SP206 error ${at} ${name} is currently not supported with CUSTOM action`
+    `SP206 error ${at} ${name} is currently not supported with CUSTOM action${/RequestPrincipals|request\.auth/.test(name) ? ': the authorizer is asked before tokens are verified, as if there were none' : ''}`
   const custom = (rules: string): string => `provider: { name: x }\naction: CUSTOM\nrules:\n${rules}`
   const known =
     'SP301 warning 4:15 available providers are [] but found "x": requests that the policy matches are refused'

@@ -157,25 +157,22 @@ const identityKeys: ReadonlySet<string> = new Set([
 /** An authorizer is asked before tokens are read, and Istio does not trigger it on identities. */
 function validateCustomRule(rule: Rule, path: Path, findings: Findings): void {
   const help = 'let the authorizer look at it, or write an ALLOW or DENY policy with it beside this one'
-  const unsupported = (at: Path, name: string) =>
-    findings.report('SP206', at, `${name} is currently not supported with CUSTOM action`, help)
+  const unsupported = (at: Path, name: string, token: boolean) => {
+    const effect = token ? ': the authorizer is asked before tokens are verified, as if there were none' : ''
+    findings.report('SP206', at, `${name} is currently not supported with CUSTOM action${effect}`, help)
+  }
   for (const [index, source] of (rule.from ?? []).entries()) {
     for (const field of identityFields) {
       const inner = [...path, 'from', index, 'source']
       const not = notField(field)
-      if (source[field].values.length > 0) unsupported([...inner, field], `From.${capital(field)}`)
-      if (source[field].notValues.length > 0) unsupported([...inner, not], `From.${capital(not)}`)
+      const token = field === 'requestPrincipals'
+      if (source[field].values.length > 0) unsupported([...inner, field], `From.${capital(field)}`, token)
+      if (source[field].notValues.length > 0) unsupported([...inner, not], `From.${capital(not)}`, token)
     }
   }
   for (const [index, { key }] of rule.when.entries()) {
-    if (identityKeys.has(key) || key.startsWith('request.auth.')) {
-      findings.report(
-        'SP206',
-        [...path, 'when', index, 'key'],
-        `${key} is currently not supported with CUSTOM action`,
-        help,
-      )
-    }
+    const token = key.startsWith('request.auth.')
+    if (token || identityKeys.has(key)) unsupported([...path, 'when', index, 'key'], key, token)
   }
 }
 
