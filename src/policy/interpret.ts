@@ -1,14 +1,14 @@
-import { peerRegex } from '../match/spiffe.ts'
+import type { PeerPattern } from '../match/spiffe.ts'
 import type { StringMatch } from '../match/string-match.ts'
 import type { CustomVerdict, Decider, DryRun, Verdict } from './decider.ts'
 import type { Facts } from './facts.ts'
 import { isJoinedHeader, isPseudoHeader, joinLines } from './header-lines.ts'
 import type { Condition, Conjunction, Match, PolicyIr, PresenceMatch, RuleIr, Ruleset } from './ir.ts'
+import { madeOf, type Piece } from './pieces.ts'
 import { actualOf, type MatchAttempt, type RuleTrace } from './trace.ts'
 
 /**
- * The slow and obvious engine: it reads the IR as it stands, builds a regular expression for every value, and can tell
- * why. It judges the compiled engine and explains decisions; it shares no matching code with it.
+ * The slow and obvious engine: it reads the IR as it stands, takes every pattern apart each time, and can tell why. It judges the compiled engine and explains decisions; it shares no matching code with it.
  */
 export function createInterpreter(ir: PolicyIr): Decider {
   return {
@@ -109,7 +109,7 @@ function notName(field: string): string {
 function hits(match: Match, facts: Facts): boolean {
   switch (match.kind) {
     case 'peer':
-      return facts.peer !== '' && whole(peerRegex(match.pattern)).test(facts.peer)
+      return facts.peer !== '' && peerPieces(match.pattern).some((pieces) => madeOf(facts.peer, pieces))
     case 'requestPrincipal':
       return claimHits(match.issuer, facts.claims?.iss) && claimHits(match.subject, facts.claims?.sub)
     case 'sourceIp':
@@ -121,15 +121,15 @@ function hits(match: Match, facts: Facts): boolean {
     case 'port':
       return facts.destinationPort === match.port
     case 'sni':
-      return whole(stringRegex(match.match)).test(facts.sni)
+      return madeOf(facts.sni, stringPieces(match.match))
     case 'host':
       return presenceHits(match.match, facts.lowerHost)
     case 'method':
       return presenceHits(match.match, facts.method)
     case 'path':
-      return whole(stringRegex(match.match)).test(facts.urlPath)
+      return madeOf(facts.urlPath, stringPieces(match.match))
     case 'pathTemplate':
-      return whole(templateRegex(match.template.text)).test(facts.urlPath)
+      return madeOf(facts.urlPath, templatePieces(match.template.text))
     case 'header':
       return headerValues(match.name, facts).some((value) => presenceHits(match.match, value))
     case 'claim': {
@@ -153,11 +153,11 @@ function member(value: unknown, key: string): unknown {
 }
 
 function claimHits(match: StringMatch, value: unknown): boolean {
-  return typeof value === 'string' && whole(stringRegex(match)).test(value)
+  return typeof value === 'string' && madeOf(value, stringPieces(match))
 }
 
 function presenceHits(match: PresenceMatch, value: string): boolean {
-  return match.kind === 'present' || whole(stringRegex(match)).test(value)
+  return match.kind === 'present' || madeOf(value, stringPieces(match))
 }
 
 function headerValues(name: string, facts: Facts): readonly string[] {
@@ -169,38 +169,74 @@ function headerValues(name: string, facts: Facts): readonly string[] {
   return isJoinedHeader(name) && lines.length > 1 ? [joinLines(lines)] : lines
 }
 
-function whole(source: string): RegExp {
-  return new RegExp(`^(?:${source})$`, 'u')
-}
+const ANY: Piece = { of: () => true, least: 0 }
+/** RE2's dot matches anything but a line feed. */
+const dot = (character: string) => character !== '\n'
+const DOTS: Piece = { of: dot, least: 0 }
+const SOME_DOTS: Piece = { of: dot, least: 1 }
+const SEGMENT: Piece = { of: (character) => character !== '/', least: 0 }
 
-/** RE2's dot, which these patterns mean, matches anything but a line feed. */
-const DOT = '[^\\n]'
-
-function stringRegex(match: StringMatch): string {
+function stringPieces(match: StringMatch): readonly Piece[] {
   switch (match.kind) {
     case 'exact':
-      return quote(match.value)
+      return [match.value]
     case 'prefix':
-      return `${quote(match.value)}[^]*`
+      return [match.value, ANY]
     case 'suffix':
-      return `[^]*${quote(match.value)}`
+      return [ANY, match.value]
     case 'nonEmpty':
-      return `${DOT}+`
+      return [SOME_DOTS]
     default:
       return match satisfies never
   }
 }
 
-function templateRegex(template: string): string {
-  const character = "[a-zA-Z0-9\\-._~%!$&'()*+,;:@=]"
+const inSegment = (character: string) => /[a-zA-Z0-9\-._~%!$&'()*+,;:@=]/.test(character)
+const ONE_SEGMENT: Piece = { of: inSegment, least: 1 }
+const ANY_SEGMENTS: Piece = { of: (character) => character === '/' || inSegment(character), least: 0 }
+
+function templatePieces(template: string): readonly Piece[] {
   return template
     .split('/')
-    .map((part) => (part === '{*}' ? `${character}+` : part === '{**}' ? `(?:${character}|\\/)*` : quote(part)))
-    .join('/')
+    .flatMap((part, i) => [i === 0 ? '' : '/', part === '{*}' ? ONE_SEGMENT : part === '{**}' ? ANY_SEGMENTS : part])
 }
 
-function quote(text: string): string {
-  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+/** The alternatives of the regular expression that Istio writes (pilot/pkg/security/authz/model/generator.go). */
+function peerPieces(pattern: PeerPattern): readonly (readonly Piece[])[] {
+  const scheme = 'spiffe://'
+  switch (pattern.kind) {
+    case 'principal':
+      return [principalPieces(pattern.match, scheme)]
+    case 'namespace':
+      return [[DOTS, '/ns/', ...pattern.parts.flatMap((part, i) => (i === 0 ? [part] : [DOTS, part])), '/', DOTS]]
+    case 'serviceAccount': {
+      const before = [[], [SOME_DOTS, '/']]
+      const after = [[], ['/', SOME_DOTS]]
+      const start = [scheme, SOME_DOTS, `/ns/${pattern.namespace}/`]
+      return before.flatMap((one) => after.map((other) => [...start, ...one, `sa/${pattern.name}`, ...other]))
+    }
+    case 'trustDomain': {
+      const parts = pattern.parts?.flatMap((part, i) => (i === 0 ? [part] : [SEGMENT, part]))
+      return [parts === undefined ? [scheme, DOTS] : [scheme, ...parts, '/', DOTS]]
+    }
+    default:
+      return pattern satisfies never
+  }
+}
+
+function principalPieces(match: StringMatch, scheme: string): readonly Piece[] {
+  switch (match.kind) {
+    case 'exact':
+      return [scheme + match.value]
+    case 'prefix':
+      return [scheme + match.value, DOTS]
+    case 'suffix':
+      return [scheme, DOTS, match.value]
+    case 'nonEmpty':
+      return [SOME_DOTS]
+    default:
+      return match satisfies never
+  }
 }
 
 function inBlock(
