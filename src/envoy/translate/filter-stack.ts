@@ -13,6 +13,7 @@ import type { NetworkFilter } from './network-filter.ts'
 import type { SocketPort } from './permission.ts'
 import { providerCluster, providerTarget } from './provider-target.ts'
 import { httpRbac, type RbacForm, type RbacReport, rbacLists, rulesOf } from './rbac-filter.ts'
+import type { Peers } from './tree/peer-keys.ts'
 
 export interface FilterOptions {
   readonly rbac: RbacForm
@@ -22,6 +23,8 @@ export interface FilterOptions {
   /** At a waypoint, what the request is for. */
   readonly service: TargetService | null
   readonly socketPort: SocketPort
+  /** Whether connections of this filter chain are TLS; on one that is not the tree must not look at certificates. */
+  readonly secured: boolean
 }
 
 /** Filters in Istio's order, and what else they need. */
@@ -34,12 +37,18 @@ export interface FilterStack<Filter> {
 /** What authenticates and authorizes a workload's requests: CUSTOM, tokens, AUDIT, DENY, ALLOW. */
 export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterOptions): FilterStack<HttpFilter> {
   const { custom, local } = authorizationOf(mesh, workload, 'http', options.service)
+  const { trustDomain, trustDomainAliases } = mesh.config
+  const peers: Peers = options.secured
+    ? { kind: 'tls', trustDomains: [trustDomain, ...trustDomainAliases] }
+    : { kind: 'plaintext' }
   const clusters: Cluster[] = []
   const reports: RbacReport[] = []
   const filterOf = (stage: AuthorizationFilter): HttpFilter => {
     switch (stage.kind) {
       case 'rbac':
-        return httpRbac(stage, options.rbac, options.socketPort, (report) => reports.push(report))
+        return httpRbac(stage, { form: options.rbac, peers, socketPort: options.socketPort }, (report) =>
+          reports.push(report),
+        )
       case 'check':
         clusters.push(providerCluster(mesh, stage.provider, options.prefix))
         return {

@@ -6,7 +6,7 @@ import type { SocketPort } from './permission.ts'
 import { rbacRules } from './rbac-rules.ts'
 import { buildTree } from './tree/build.ts'
 import { dimensionsOf } from './tree/dimension.ts'
-import type { PeerShape } from './tree/peer-keys.ts'
+import { type Peers, reachable } from './tree/peer-keys.ts'
 import type { OnMatch } from './tree/xds-matcher.ts'
 
 /** How RBAC filters are written. */
@@ -14,7 +14,12 @@ export type RbacForm =
   /** As Istio's compiler writes them: a list that Envoy walks. */
   | { readonly kind: 'rules' }
   /** A decision tree where there are `fewest` rules at least; the same lists, cut into leaves. */
-  | { readonly kind: 'matcher'; readonly fewest: number; readonly peers: PeerShape }
+  | {
+      readonly kind: 'matcher'
+      readonly fewest: number
+      /** Also where a tree gains nothing. */
+      readonly eager?: true
+    }
 
 /** What an RBAC filter came to, for whoever wants to know what it costs. */
 export interface RbacReport {
@@ -32,17 +37,26 @@ export const RBAC_FILTER = 'envoy.filters.http.rbac'
 
 export function httpRbac(
   stage: RbacStage,
-  form: RbacForm,
-  socketPort: SocketPort,
+  { form, peers, socketPort }: { readonly form: RbacForm; readonly peers: Peers; readonly socketPort: SocketPort },
   report: (one: RbacReport) => void,
 ): Extension<HttpRbac | RbacTree> {
   const all = rulesOf(stage)
-  const tree = form.kind === 'rules' || all.length < form.fewest ? null : treeOf(stage, all, form, socketPort)
-  report({
-    ...{ purpose: stage.purpose, protocol: 'http', rules: all.length },
-    ...{ longest: tree?.longest ?? all.length, dimensions: tree?.dimensions ?? [] },
+  const tell = (longest: number, dimensions: readonly string[]) =>
+    report({ purpose: stage.purpose, protocol: 'http', rules: all.length, longest, dimensions })
+  if (form.kind === 'rules' || all.length < form.fewest) {
+    tell(all.length, [])
+    return { name: RBAC_FILTER, typed_config: listFilter(stage, socketPort) }
+  }
+  const some = reachable(all, peers)
+  const part = partOf(stage)
+  const tree = buildTree(some, {
+    dimensions: dimensionsOf(some, peers, socketPort),
+    leaf: (rules) => executeFilter(listFilter(part(rules), socketPort)),
+    fewest: form.fewest,
+    eager: form.eager ?? false,
   })
-  if (tree === null) return { name: RBAC_FILTER, typed_config: listFilter(stage, socketPort) }
+  tell(tree?.longest ?? some.length, tree?.dimensions ?? (some.length < all.length ? ['peer'] : []))
+  if (tree === null) return { name: RBAC_FILTER, typed_config: listFilter(part(some), socketPort) }
   const { root } = tree
   if (!('matcher' in root)) throw new Error('a tree with dimensions has a matcher')
   return {
@@ -81,22 +95,24 @@ function listFilter(lists: Lists, socketPort: SocketPort): HttpRbac {
   }
 }
 
-function treeOf(stage: RbacStage, all: Ruleset, form: RbacForm & { readonly kind: 'matcher' }, socketPort: SocketPort) {
+/** Cuts a filter's lists. A part without rules is not the same as no part: it still denies, or says that nothing matched. */
+function partOf(stage: RbacStage): (rules: Ruleset) => Lists {
   const enforced = new Set(stage.rules)
-  const part = (rules: Ruleset): Lists => ({
+  return (rules) => ({
     ...stage,
-    // A part without rules is not the same as no part: it still denies, or says that nothing matched.
     rules: stage.rules === null ? null : rules.filter((rule) => enforced.has(rule)),
     shadow: stage.shadow === null ? null : rules.filter((rule) => !enforced.has(rule)),
   })
-  const leaf = (rules: Ruleset): OnMatch<ExecuteFilter> => ({
+}
+
+function executeFilter(filter: HttpRbac): OnMatch<ExecuteFilter> {
+  return {
     action: {
       name: 'rules',
       typed_config: {
         '@type': 'type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction',
-        typed_config: { name: RBAC_FILTER, typed_config: listFilter(part(rules), socketPort) },
+        typed_config: { name: RBAC_FILTER, typed_config: filter },
       },
     },
-  })
-  return buildTree(all, { dimensions: dimensionsOf(all, form.peers, socketPort), leaf, fewest: form.fewest })
+  }
 }

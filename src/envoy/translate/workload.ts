@@ -183,14 +183,16 @@ class Writer {
       ...(tls
         ? { transport_socket: downstreamTls(protocol, [trustDomain, ...trustDomainAliases], this.#options.prefix) }
         : {}),
-      filters: protocol === 'http' ? [this.#http(port)] : this.#tcp(port),
+      filters: protocol === 'http' ? [this.#http(port, tls)] : this.#tcp(port, tls),
     }
   }
 
-  #http(port: Port): NetworkFilter {
+  #http(port: Port, tls: boolean): NetworkFilter {
     const { role } = this.#workload
     const { config } = this.#mesh
-    const { filters } = this.#stack('http', port, (options) => httpFilterStack(this.#mesh, this.#workload, options))
+    const { filters } = this.#stack('http', port, tls, (options) =>
+      httpFilterStack(this.#mesh, this.#workload, options),
+    )
     return {
       name: 'envoy.filters.network.http_connection_manager',
       typed_config: httpConnectionManager({
@@ -206,8 +208,10 @@ class Writer {
     }
   }
 
-  #tcp(port: Port): readonly NetworkFilter[] {
-    const { filters } = this.#stack('tcp', port, (options) => networkFilterStack(this.#mesh, this.#workload, options))
+  #tcp(port: Port, tls: boolean): readonly NetworkFilter[] {
+    const { filters } = this.#stack('tcp', port, tls, (options) =>
+      networkFilterStack(this.#mesh, this.#workload, options),
+    )
     return [...filters, tcpProxy(port.cluster, port.cluster, this.#options.accessLog)]
   }
 
@@ -215,13 +219,14 @@ class Writer {
   #stack<Filter extends HttpFilter | NetworkFilter>(
     protocol: 'http' | 'tcp',
     port: Port,
+    secured: boolean,
     make: (options: FilterOptions) => FilterStack<Filter>,
   ): FilterStack<Filter> {
     const { placement, rbac, jwks, prefix, service } = this.#options
-    const key = placement.kind === 'redirected' ? protocol : `${protocol} ${port.number}`
+    const key = `${protocol} ${secured} ${placement.kind === 'redirected' ? '' : port.number}`
     const known = this.#stacks.get(key)
     if (known !== undefined) return known as FilterStack<Filter>
-    const made = make({ rbac, jwks, prefix, service, socketPort: port.socketPort })
+    const made = make({ rbac, jwks, prefix, service, socketPort: port.socketPort, secured })
     this.#stacks.set(key, made as FilterStack<HttpFilter> | FilterStack<NetworkFilter>)
     const names = new Set(this.clusters.map(({ name }) => name))
     this.clusters.push(...made.clusters.filter(({ name }) => !names.has(name)))

@@ -1,7 +1,7 @@
 import type { Ruleset } from '../../../policy/ir.ts'
 import type { SocketPort } from '../permission.ts'
 import { exactKey, type KeysOfMatch } from './key.ts'
-import { type PeerShape, peerKeys, regularPeer } from './peer-keys.ts'
+import { type Peers, peerKeys, regularPeer } from './peer-keys.ts'
 import { hostKeys, pathKeys } from './request-keys.ts'
 import {
   certificateInput,
@@ -11,6 +11,7 @@ import {
   type MatchInput,
   not,
   type Predicate,
+  regex,
 } from './xds-matcher.ts'
 
 /** One attribute by which rules can be looked up. */
@@ -32,12 +33,21 @@ export interface Dimension {
 }
 
 /** The dimensions that these rules use, the most telling first. */
-export function dimensionsOf(rules: Ruleset, peers: PeerShape, socketPort: SocketPort): readonly Dimension[] {
-  const [path, host, peer, port, direct, remote, method] = fixedDimensions(rules, peers, socketPort)
-  return [path, host, peer, ...headerDimensions(rules), port, direct, remote, method]
+export function dimensionsOf(rules: Ruleset, peers: Peers, socketPort: SocketPort): readonly Dimension[] {
+  const [path, host, port, direct, remote, method] = fixedDimensions(socketPort)
+  const peer = peers.kind === 'tls' ? [peerDimension(rules, peers.trustDomains)] : []
+  return [path, host, ...peer, ...headerDimensions(rules), port, direct, remote, method]
 }
 
-function fixedDimensions(rules: Ruleset, peers: PeerShape, socketPort: SocketPort) {
+function peerDimension(rules: Ruleset, trustDomains: readonly string[]): Dimension {
+  return {
+    ...{ name: 'peer', side: 'principal', input: certificateInput('UriSanInput'), look: 'prefix', continuations: '' },
+    keysOf: peerKeys(trustDomains),
+    regular: { when: 'first', predicate: regularPeer(rules, trustDomains) },
+  }
+}
+
+function fixedDimensions(socketPort: SocketPort) {
   const path: Dimension = {
     ...{ name: 'path', side: 'permission', input: headerInput(':path'), keysOf: pathKeys, look: 'prefix' },
     // Envoy's path conditions see what is before the query.
@@ -52,11 +62,6 @@ function fixedDimensions(rules: Ruleset, peers: PeerShape, socketPort: SocketPor
       look: 'exactThenPrefix',
     },
     ...{ continuations: '', regular: { when: 'afterExact', predicate: lowerCase(headerInput(':authority')) } },
-  }
-  const peer: Dimension = {
-    ...{ name: 'peer', side: 'principal', input: certificateInput('UriSanInput'), look: 'prefix', continuations: '' },
-    keysOf: peerKeys(peers),
-    regular: { when: 'first', predicate: regularPeer(rules, peers) },
   }
   const port: Dimension = {
     ...{ name: 'port', side: 'permission', input: connectionInput('DestinationPortInput'), look: 'exact' },
@@ -74,7 +79,7 @@ function fixedDimensions(rules: Ruleset, peers: PeerShape, socketPort: SocketPor
     ...{ name: 'method', side: 'permission', input: headerInput(':method'), look: 'exact' },
     ...{ continuations: '', regular: null, keysOf: methodKeys },
   }
-  return [path, host, peer, port, direct, remote, method] as const
+  return [path, host, port, direct, remote, method] as const
 }
 
 /** Headers that some rule wants to have an exact value; a value with a comma may be several lines. */
@@ -119,5 +124,5 @@ function blockKeys(kind: 'sourceIp' | 'remoteIp'): KeysOfMatch {
 }
 
 function lowerCase(input: MatchInput): Predicate {
-  return not(inputMatches(input, { safe_regex: { regex: '(?s).*[A-Z].*' } }))
+  return not(inputMatches(input, regex('(?s).*[A-Z].*')))
 }
