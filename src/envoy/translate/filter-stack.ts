@@ -3,7 +3,7 @@ import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
 import type { TargetService } from '../../mesh/service.ts'
 import type { Workload } from '../../mesh/workload.ts'
-import { type AuthorizationFilter, authorizationOf } from './authorization.ts'
+import { type AuthorizationFilter, authorizationOf, trustDomainsOf } from './authorization.ts'
 import type { Cluster } from './cluster.ts'
 import { httpExtAuthz, networkExtAuthz } from './ext-authz.ts'
 import type { HttpFilter } from './http-filter.ts'
@@ -37,10 +37,7 @@ export interface FilterStack<Filter> {
 /** What authenticates and authorizes a workload's requests: CUSTOM, tokens, AUDIT, DENY, ALLOW. */
 export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterOptions): FilterStack<HttpFilter> {
   const { custom, local } = authorizationOf(mesh, workload, 'http', options.service)
-  const { trustDomain, trustDomainAliases } = mesh.config
-  const peers: Peers = options.secured
-    ? { kind: 'tls', trustDomains: [trustDomain, ...trustDomainAliases] }
-    : { kind: 'plaintext' }
+  const peers: Peers = options.secured ? { kind: 'tls', trustDomains: trustDomainsOf(mesh) } : { kind: 'plaintext' }
   const clusters: Cluster[] = []
   const reports: RbacReport[] = []
   const filterOf = (stage: AuthorizationFilter): HttpFilter => {

@@ -4,6 +4,7 @@ import type { TargetService } from '../../mesh/service.ts'
 import type { SocketEndpoint } from '../../mesh/sidecar.ts'
 import type { PortProtocol, Workload } from '../../mesh/workload.ts'
 import type { AccessLog } from './access-log.ts'
+import { trustDomainsOf } from './authorization.ts'
 import type { Resources } from './bootstrap.ts'
 import { type Cluster, endpointCluster, originalDestinationCluster, type UpstreamProtocol } from './cluster.ts'
 import { type ChainOption, chainOptions, type PortKind } from './filter-chain-match.ts'
@@ -172,7 +173,6 @@ class Writer {
   }
 
   #chain(port: Port, { protocol, tls, match }: ChainOption): FilterChain {
-    const { trustDomain, trustDomainAliases } = this.#mesh.config
     if (tls) this.secured = true
     return {
       name: port.chainName(protocol),
@@ -180,9 +180,7 @@ class Writer {
         ...(port.matchPort && port.number !== null ? { destination_port: port.number } : {}),
         ...match,
       },
-      ...(tls
-        ? { transport_socket: downstreamTls(protocol, [trustDomain, ...trustDomainAliases], this.#options.prefix) }
-        : {}),
+      ...(tls ? { transport_socket: downstreamTls(protocol, trustDomainsOf(this.#mesh), this.#options.prefix) } : {}),
       filters: protocol === 'http' ? [this.#http(port, tls)] : this.#tcp(port, tls),
     }
   }
