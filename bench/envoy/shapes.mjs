@@ -67,7 +67,7 @@ export const shapes = {
   'source networks': {
     indexed: true,
     rule: (i) =>
-      rule({ from: from({ ipBlocks: any(i === 0 ? '127.0.0.1' : `10.${(i >> 8) & 255}.${i & 255}.0/24`) }) }),
+      rule({ from: from({ ipBlocks: any(i === 9999 ? '127.0.0.1' : `10.${(i >> 8) & 255}.${i & 255}.0/24`) }) }),
     hit: () => ({}),
     miss: null,
   },

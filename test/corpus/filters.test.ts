@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { httpFilterStack, networkFilterStack } from '#src/envoy/index.ts'
+import { type FilterOptions, httpFilterStack, networkFilterStack } from '#src/envoy/index.ts'
 import { loadMesh } from '#src/mesh/load.ts'
 import { serviceOfHost } from '#src/mesh/registry.ts'
 import { parseSource } from '#src/source/parse.ts'
@@ -34,14 +34,14 @@ for (const file of names) {
   test(`the filters of ${name} are those of Istio's compiler, field by field`, () => {
     const { mesh } = loadMesh(parseSource('mesh.yaml', text).documents)
     const workload = mesh.workloads.get(recorded.workload) ?? assert.fail(recorded.workload)
-    const options = {
+    const options: FilterOptions = {
       rbac: { kind: 'rules' },
       jwks: { byIssuer: new Map(), nobody: '', ca: '' },
       prefix: '',
       service: recorded.host === undefined ? null : serviceOfHost(mesh, workload.namespace, recorded.host),
-      socketPort: (port: number) => port,
+      portView: () => 'itself',
       secured: true,
-    } as const
+    }
     const { filters } = httpFilterStack(mesh, workload, options)
     assert.deepEqual(plain(filters), recorded.http)
     const network = networkFilterStack(mesh, workload, options)

@@ -10,7 +10,7 @@ import type { HttpFilter } from './http-filter.ts'
 import { type JwksOptions, jwksPlace } from './jwks-place.ts'
 import { jwtAuthentication } from './jwt-authn.ts'
 import type { NetworkFilter } from './network-filter.ts'
-import type { SocketPort } from './permission.ts'
+import type { PortView } from './permission.ts'
 import { providerCluster, providerTarget } from './provider-target.ts'
 import { httpRbac, type RbacForm, type RbacReport, rbacLists, rulesOf } from './rbac-filter.ts'
 import type { Peers } from './tree/peer-keys.ts'
@@ -22,7 +22,7 @@ export interface FilterOptions {
   readonly prefix: string
   /** At a waypoint, what the request is for. */
   readonly service: TargetService | null
-  readonly socketPort: SocketPort
+  readonly portView: PortView
   /** Whether connections of this filter chain are TLS; on one that is not the tree must not look at certificates. */
   readonly secured: boolean
 }
@@ -43,7 +43,7 @@ export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterO
   const filterOf = (stage: AuthorizationFilter): HttpFilter => {
     switch (stage.kind) {
       case 'rbac':
-        return httpRbac(stage, { form: options.rbac, peers, socketPort: options.socketPort }, (report) =>
+        return httpRbac(stage, { form: options.rbac, peers, portView: options.portView }, (report) =>
           reports.push(report),
         )
       case 'check':
@@ -82,7 +82,7 @@ export function networkFilterStack(mesh: Mesh, workload: Workload, options: Filt
           name: 'envoy.filters.network.rbac',
           typed_config: {
             '@type': 'type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC',
-            ...rbacLists(stage, options.socketPort),
+            ...rbacLists(stage, options.portView),
             stat_prefix: 'tcp.',
           },
         }

@@ -2,7 +2,7 @@ import type { Ruleset } from '../../policy/ir.ts'
 import type { RbacStage } from './authorization.ts'
 import type { ExecuteFilter, HttpRbac, RbacLists, RbacTree } from './http-filter.ts'
 import type { Extension } from './matchers.ts'
-import type { SocketPort } from './permission.ts'
+import type { PortView } from './permission.ts'
 import { rbacRules } from './rbac-rules.ts'
 import { buildTree } from './tree/build.ts'
 import { dimensionsOf } from './tree/dimension.ts'
@@ -37,7 +37,7 @@ export const RBAC_FILTER = 'envoy.filters.http.rbac'
 
 export function httpRbac(
   stage: RbacStage,
-  { form, peers, socketPort }: { readonly form: RbacForm; readonly peers: Peers; readonly socketPort: SocketPort },
+  { form, peers, portView }: { readonly form: RbacForm; readonly peers: Peers; readonly portView: PortView },
   report: (one: RbacReport) => void,
 ): Extension<HttpRbac | RbacTree> {
   const all = rulesOf(stage)
@@ -45,18 +45,18 @@ export function httpRbac(
     report({ purpose: stage.purpose, protocol: 'http', rules: all.length, longest, dimensions })
   if (form.kind === 'rules' || all.length < form.fewest) {
     tell(all.length, [])
-    return { name: RBAC_FILTER, typed_config: listFilter(stage, socketPort) }
+    return { name: RBAC_FILTER, typed_config: listFilter(stage, portView) }
   }
   const some = reachable(all, peers)
   const part = partOf(stage)
   const tree = buildTree(some, {
-    dimensions: dimensionsOf(some, peers, socketPort),
-    leaf: (rules) => executeFilter(listFilter(part(rules), socketPort)),
+    dimensions: dimensionsOf(some, peers, portView),
+    leaf: (rules) => executeFilter(listFilter(part(rules), portView)),
     fewest: form.fewest,
     eager: form.eager ?? false,
   })
   tell(tree?.longest ?? some.length, tree?.dimensions ?? (some.length < all.length ? ['peer'] : []))
-  if (tree === null) return { name: RBAC_FILTER, typed_config: listFilter(part(some), socketPort) }
+  if (tree === null) return { name: RBAC_FILTER, typed_config: listFilter(part(some), portView) }
   const { root } = tree
   if (!('matcher' in root)) throw new Error('a tree with dimensions has a matcher')
   return {
@@ -73,10 +73,10 @@ export function httpRbac(
 }
 
 /** The parts that RBAC filters for HTTP and TCP share. */
-export function rbacLists({ action, rules, shadow, shadowPrefix }: Lists, socketPort: SocketPort): RbacLists {
+export function rbacLists({ action, rules, shadow, shadowPrefix }: Lists, portView: PortView): RbacLists {
   return {
-    ...(rules === null ? {} : { rules: rbacRules(action, rules, socketPort) }),
-    ...(shadow === null ? {} : { shadow_rules: rbacRules(action, shadow, socketPort) }),
+    ...(rules === null ? {} : { rules: rbacRules(action, rules, portView) }),
+    ...(shadow === null ? {} : { shadow_rules: rbacRules(action, shadow, portView) }),
     ...(shadowPrefix === '' ? {} : { shadow_rules_stat_prefix: shadowPrefix }),
   }
 }
@@ -88,10 +88,10 @@ export function rulesOf({ rules, shadow }: RbacStage): Ruleset {
   return [...(rules ?? []), ...(shadow ?? [])]
 }
 
-function listFilter(lists: Lists, socketPort: SocketPort): HttpRbac {
+function listFilter(lists: Lists, portView: PortView): HttpRbac {
   return {
     '@type': 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC',
-    ...rbacLists(lists, socketPort),
+    ...rbacLists(lists, portView),
   }
 }
 

@@ -21,6 +21,7 @@ import {
   socketAddress,
 } from './listener.ts'
 import type { NetworkFilter } from './network-filter.ts'
+import type { PortView } from './permission.ts'
 import type { RbacForm, RbacReport } from './rbac-filter.ts'
 import { type CertificateFiles, downstreamTls, secretsOf } from './tls.ts'
 
@@ -79,7 +80,7 @@ interface Port {
   readonly statPrefix: string
   readonly cluster: string
   readonly matchPort: boolean
-  readonly socketPort: (port: number) => number | null
+  readonly portView: PortView
 }
 
 class Writer {
@@ -112,7 +113,7 @@ class Writer {
   /** Istio's `virtualInbound`: a black hole for its own port, any port, then the known ones. */
   #redirected({ host, port }: { readonly host: string; readonly port: number }): Listener {
     const { prefix } = this.#options
-    const seen = (number: number) => number
+    const seen: PortView = () => 'itself'
     const anyPort: Port = {
       number: null,
       kind: 'auto',
@@ -121,7 +122,7 @@ class Writer {
       statPrefix: 'InboundPassthroughCluster',
       cluster: `${prefix}InboundPassthroughCluster`,
       matchPort: false,
-      socketPort: seen,
+      portView: seen,
     }
     const known = this.#workload.ports.filter(({ protocol }) => protocol !== 'udp' && protocol !== undefined)
     const chains = [
@@ -129,7 +130,7 @@ class Writer {
       ...this.#chains(anyPort),
       ...known.flatMap(({ number, protocol }) =>
         this.#chains({
-          ...{ number, protocol, kind: kindOf(protocol), matchPort: true, socketPort: seen },
+          ...{ number, protocol, kind: kindOf(protocol), matchPort: true, portView: seen },
           chainName: () => `0.0.0.0_${number}`,
           statPrefix: `inbound_0.0.0.0_${number};`,
           cluster: `${prefix}inbound|${number}||`,
@@ -152,7 +153,7 @@ class Writer {
       ...{ number: port, protocol, kind: kindOf(protocol), cluster, matchPort: false },
       chainName: () => `${host}_${port}`,
       statPrefix: `inbound_${host}_${port};`,
-      socketPort: socketPortOf(port, listen.port),
+      portView: portViewOf(port, listen.port),
     })
     this.clusters.push(endpointCluster(cluster, [applicationAddress(application)], upstreamProtocol(protocol)))
     return inboundListener(`${prefix}${host}_${port}`, socketAddress(host, listen.port), chains, false)
@@ -224,7 +225,7 @@ class Writer {
     const key = `${protocol} ${secured} ${placement.kind === 'redirected' ? '' : port.number}`
     const known = this.#stacks.get(key)
     if (known !== undefined) return known as FilterStack<Filter>
-    const made = make({ rbac, jwks, prefix, service, socketPort: port.socketPort, secured })
+    const made = make({ rbac, jwks, prefix, service, portView: port.portView, secured })
     this.#stacks.set(key, made as FilterStack<HttpFilter> | FilterStack<NetworkFilter>)
     const names = new Set(this.clusters.map(({ name }) => name))
     this.clusters.push(...made.clusters.filter(({ name }) => !names.has(name)))
@@ -269,9 +270,9 @@ function upstreamProtocol(protocol: PortProtocol): UpstreamProtocol {
   return protocol === 'auto' ? 'asDownstream' : null
 }
 
-/** Envoy's rules see the socket: the port of the policies is looked for there, and the socket's own is not theirs. */
-function socketPortOf(port: number, socket: number): (port: number) => number | null {
-  return (named) => (named === port ? socket : named === socket ? null : named)
+/** A socket that is elsewhere stands for one port, and for no other. */
+function portViewOf(port: number, socket: number): PortView {
+  return (named) => (port === socket ? 'itself' : named === port ? 'always' : 'never')
 }
 
 /** `0.0.0.0` is the instance itself. */

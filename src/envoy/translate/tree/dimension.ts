@@ -1,5 +1,5 @@
 import type { Ruleset } from '../../../policy/ir.ts'
-import type { SocketPort } from '../permission.ts'
+import type { PortView } from '../permission.ts'
 import { exactKey, type KeysOfMatch } from './key.ts'
 import { type Peers, peerKeys, regularPeer } from './peer-keys.ts'
 import { hostKeys, pathKeys } from './request-keys.ts'
@@ -33,8 +33,8 @@ export interface Dimension {
 }
 
 /** The dimensions that these rules use, the most telling first. */
-export function dimensionsOf(rules: Ruleset, peers: Peers, socketPort: SocketPort): readonly Dimension[] {
-  const [path, host, port, direct, remote, method] = fixedDimensions(socketPort)
+export function dimensionsOf(rules: Ruleset, peers: Peers, portView: PortView): readonly Dimension[] {
+  const [path, host, port, direct, remote, method] = fixedDimensions(portView)
   const peer = peers.kind === 'tls' ? [peerDimension(rules, peers.trustDomains)] : []
   return [path, host, ...peer, ...headerDimensions(rules), port, direct, remote, method]
 }
@@ -47,7 +47,7 @@ function peerDimension(rules: Ruleset, trustDomains: readonly string[]): Dimensi
   }
 }
 
-function fixedDimensions(socketPort: SocketPort) {
+function fixedDimensions(portView: PortView) {
   const path: Dimension = {
     ...{ name: 'path', side: 'permission', input: headerInput(':path'), keysOf: pathKeys, look: 'prefix' },
     // Envoy's path conditions see what is before the query.
@@ -65,7 +65,7 @@ function fixedDimensions(socketPort: SocketPort) {
   }
   const port: Dimension = {
     ...{ name: 'port', side: 'permission', input: connectionInput('DestinationPortInput'), look: 'exact' },
-    ...{ continuations: '', regular: null, keysOf: portKeys(socketPort) },
+    ...{ continuations: '', regular: null, keysOf: portKeys(portView) },
   }
   const direct: Dimension = {
     ...{ name: 'source address', side: 'principal', input: connectionInput('DirectSourceIPInput'), look: 'network' },
@@ -111,11 +111,20 @@ function headerKeys(name: string): KeysOfMatch {
 const methodKeys: KeysOfMatch = (match) =>
   match.kind === 'method' && match.match.kind === 'exact' && match.written !== '' ? [exactKey(match.written)] : null
 
-function portKeys(socketPort: SocketPort): KeysOfMatch {
+function portKeys(portView: PortView): KeysOfMatch {
   return (match) => {
     if (match.kind !== 'port') return null
-    const port = socketPort(match.port)
-    return port === null ? [] : [exactKey(String(port))]
+    const view = portView(match.port)
+    switch (view) {
+      case 'itself':
+        return [exactKey(String(match.port))]
+      case 'always':
+        return null
+      case 'never':
+        return []
+      default:
+        return view satisfies never
+    }
   }
 }
 
