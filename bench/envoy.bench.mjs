@@ -111,7 +111,7 @@ function configOf(shape, count, rbac, port, peers) {
         kind: 'ports',
         ports: [{ port, protocol: 'http', listen: { host: '127.0.0.1', port }, application }],
       },
-      ...{ rbac, certificates, accessLog: [], prefix: '', service: null },
+      ...{ rbac, certificates: () => certificates, accessLog: [], prefix: '', service: null },
       jwks: { byIssuer: new Map(), nobody: '', ca: '' },
     },
   )

@@ -50,20 +50,13 @@ export async function runEnvoy(args: Args, io: Io): Promise<ExitCode> {
     placement: place,
     rbac: args.value('rbac') === 'rules' ? { kind: 'rules' } : { kind: 'matcher', fewest: FEWEST },
     jwks,
-    certificates: { certificate: '', key: '', ca: '' },
+    // Looked at, or made, only where the translation asks for some.
+    certificates: () => certificateFiles(workload, mesh.config, args, io, notes),
     accessLog: path === undefined ? [] : [fileAccessLog(resolve(io.cwd, path), DEFAULT_LOG_FORMAT)],
     prefix: '',
     service,
   }
-  // Certificates are looked at, or made, only where the translation asks for some.
-  const draft = translateWorkload(mesh, workload, options)
-  const translated =
-    draft.secrets.length === 0
-      ? draft
-      : translateWorkload(mesh, workload, {
-          ...options,
-          certificates: certificateFiles(workload, mesh.config, args, io, notes),
-        })
+  const translated = translateWorkload(mesh, workload, options)
   notes(listNotes(translated.reports, FEWEST))
   const id = `${workload.namespace}/${workload.name}`
   const config = bootstrap([translated], { id, cluster: `${workload.name}.${workload.namespace}`, admin })

@@ -77,7 +77,8 @@ export function networkFilterStack(mesh: Mesh, workload: Workload, options: Filt
     switch (stage.kind) {
       case 'rbac': {
         const rules = rulesOf(stage).length
-        reports.push({ purpose: stage.purpose, protocol: 'tcp', rules, longest: rules, dimensions: [] })
+        const { secured } = options
+        reports.push({ purpose: stage.purpose, protocol: 'tcp', secured, rules, longest: rules, dimensions: [] })
         return {
           name: 'envoy.filters.network.rbac',
           typed_config: {

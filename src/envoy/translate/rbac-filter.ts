@@ -25,6 +25,8 @@ export type RbacForm =
 export interface RbacReport {
   readonly purpose: RbacStage['purpose']
   readonly protocol: 'http' | 'tcp'
+  /** In a filter chain for TLS. */
+  readonly secured: boolean
   /** Enforced and shadow rules. */
   readonly rules: number
   /** The most rules that Envoy walks for a usual request. */
@@ -42,7 +44,10 @@ export function httpRbac(
 ): Extension<HttpRbac | RbacTree> {
   const all = rulesOf(stage)
   const tell = (longest: number, dimensions: readonly string[]) =>
-    report({ purpose: stage.purpose, protocol: 'http', rules: all.length, longest, dimensions })
+    report({
+      ...{ purpose: stage.purpose, protocol: 'http', secured: peers.kind === 'tls' },
+      ...{ rules: all.length, longest, dimensions },
+    })
   if (form.kind === 'rules' || all.length < form.fewest) {
     tell(all.length, [])
     return { name: RBAC_FILTER, typed_config: listFilter(stage, portView) }

@@ -45,8 +45,8 @@ export interface TranslateOptions {
   readonly placement: Placement
   readonly rbac: RbacForm
   readonly jwks: JwksOptions
-  /** Needed where a port accepts mTLS. */
-  readonly certificates: CertificateFiles
+  /** Asked where a port accepts mTLS. */
+  readonly certificates: () => CertificateFiles
   readonly accessLog: readonly AccessLog[]
   /** Before the names of listeners, clusters and secrets, so that several workloads fit in one Envoy. */
   readonly prefix: string
@@ -66,7 +66,7 @@ export function translateWorkload(mesh: Mesh, workload: Workload, options: Trans
   return {
     listeners,
     clusters: writer.clusters,
-    secrets: writer.secured ? secretsOf(options.certificates, options.prefix) : [],
+    secrets: writer.secured ? secretsOf(options.certificates(), options.prefix) : [],
     reports: writer.reports,
   }
 }
