@@ -1,3 +1,7 @@
+import { cpus } from 'node:os'
+
+const WIDTH = 120
+
 /** Rows of a benchmark: `what`, `ours`, `unit`, and where there is one `peer`, `theirs` and `ratio`. */
 export class Report {
   #rows = []
@@ -5,15 +9,22 @@ export class Report {
 
   /** `ratio` is how many times less ours takes (or, with `more`, how many times more it does). */
   add({ what, ours, unit, peer = null, theirs = null, more = false }) {
-    const ratio = theirs === null ? null : round(more ? ours / theirs : theirs / ours)
-    this.#rows.push({ what, ours: round(ours), unit, ...(peer === null ? {} : { peer, theirs: round(theirs), ratio }) })
+    const ratio = theirs === null ? null : figure(more ? ours / theirs : theirs / ours)
+    this.#rows.push({
+      what,
+      ours: figure(ours),
+      unit,
+      ...(peer === null ? {} : { peer, theirs: figure(theirs), ratio }),
+    })
   }
 
   note(text) {
     this.#notes.push(text)
   }
 
+  /** `text`, or `json`: one object with `rows` and `notes`. */
   print(output) {
+    this.note(`Node ${process.version} on ${cpus().length} cores (${cpus()[0]?.model ?? 'of an unknown kind'}).`)
     if (output === 'json') {
       process.stdout.write(`${JSON.stringify({ rows: this.#rows, notes: this.#notes })}\n`)
       return
@@ -32,22 +43,21 @@ export class Report {
           .join('  ')
           .trimEnd()}\n`,
       )
-    for (const note of this.#notes) process.stdout.write(`${note}\n`)
+    for (const note of this.#notes) process.stdout.write(`\n${wrap(note)}\n`)
   }
 }
 
-function round(number) {
+/** Three significant digits: no figure here is better than that. */
+export function figure(number) {
   return Number(number.toPrecision(3))
 }
 
-/** The middle of several runs of `work`, in nanoseconds a call. */
-export function median(work, calls, runs) {
-  const times = []
-  for (let run = 0; run < runs; run++) {
-    const start = process.hrtime.bigint()
-    work()
-    times.push(Number(process.hrtime.bigint() - start) / calls)
+function wrap(text) {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1)
+    if (line !== '' && line.length + 1 + word.length > WIDTH) lines.push(word)
+    else lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
   }
-  times.sort((a, b) => a - b)
-  return times[times.length >> 1]
+  return lines.join('\n')
 }

@@ -3,7 +3,7 @@ import { access, readFile, stat } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { type Diagnostic, diagnostic } from '../source/diagnostic.ts'
 import type { SourceDocument } from '../source/document.ts'
-import { parseSource } from '../source/parse.ts'
+import { SourceFile } from '../source/source-file.ts'
 import { walkFolder } from './folders.ts'
 import { readFailure, readText } from './input.ts'
 import type { Io } from './io.ts'
@@ -22,6 +22,8 @@ export class InputFiles {
   readonly paths: readonly string[]
   readonly #io: Io
   #stdin: string | null = null
+  /** By name: what was read before, so that only what changed is parsed again. */
+  #sources: ReadonlyMap<string, SourceFile> = new Map()
   /** Files that held something when they were read before. */
   readonly #filled = new Set<string>()
   /** What pipes held: they can be read once. */
@@ -50,6 +52,7 @@ export class InputFiles {
     const documents: SourceDocument[] = []
     const diagnostics: Diagnostic[] = []
     const seen = new Set<string>()
+    const sources = new Map<string, SourceFile>()
     const parse = async (file: string, read: () => Promise<string>) => {
       try {
         const text = await read()
@@ -58,7 +61,9 @@ export class InputFiles {
           diagnostics.push(diagnostic('SP001', { file }, 'the file is empty, and was not before', { help: EMPTIED }))
           return
         }
-        const parsed = parseSource(file, text)
+        const source = this.#sources.get(file) ?? new SourceFile(file)
+        sources.set(file, source)
+        const parsed = source.parse(text)
         for (const document of parsed.documents) documents.push(document)
         for (const one of parsed.diagnostics) diagnostics.push(one)
       } catch (error) {
@@ -86,6 +91,7 @@ export class InputFiles {
         await parse(name, () => (kind === 'stream' ? this.#readStream(absolute) : readFile(absolute).then(decode)))
       }
     }
+    this.#sources = sources
     return { documents, diagnostics }
   }
 

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path'
 import type { Authorizer } from '../mesh/authorizer.ts'
-import { loadMesh } from '../mesh/load.ts'
+import { MeshLoader } from '../mesh/load.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import { validateMesh } from '../mesh/validate.ts'
+import { MeshValidator } from '../mesh/validate.ts'
 import type { Workload } from '../mesh/workload.ts'
 import type { Diagnostic } from '../source/diagnostic.ts'
 import { suggest } from '../source/suggest.ts'
@@ -17,13 +17,30 @@ export interface Loaded {
   readonly diagnostics: readonly Diagnostic[]
 }
 
-/** Reads and decodes files, and validates what was decoded. Nothing is printed. */
-export async function load(files: InputFiles, namespace: string | undefined): Promise<Loaded> {
-  const { documents, diagnostics } = await files.read()
-  const loaded = loadMesh(documents, namespace === undefined ? {} : { defaultNamespace: namespace })
-  const mesh = { ...loaded.mesh, authorizers: loaded.mesh.authorizers.map((one) => locate(one, files.cwd)) }
-  const found = [...diagnostics, ...loaded.diagnostics, ...validateMesh(mesh)]
-  return { mesh, diagnostics: sortDiagnostics(found) }
+/** The mesh of a command's files, which can be loaded again when they change. */
+export class MeshFiles {
+  readonly #files: InputFiles
+  readonly #loader: MeshLoader
+  readonly #validator = new MeshValidator()
+
+  constructor(files: InputFiles, namespace: string | undefined) {
+    this.#files = files
+    this.#loader = new MeshLoader(namespace === undefined ? {} : { defaultNamespace: namespace })
+  }
+
+  /** Reads and decodes the files, and validates what was decoded. Nothing is printed. */
+  async load(): Promise<Loaded> {
+    const { documents, diagnostics } = await this.#files.read()
+    const loaded = this.#loader.load(documents)
+    const mesh = { ...loaded.mesh, authorizers: loaded.mesh.authorizers.map((one) => locate(one, this.#files.cwd)) }
+    const found = [...diagnostics, ...loaded.diagnostics, ...this.#validator.validate(mesh)]
+    return { mesh, diagnostics: sortDiagnostics(found) }
+  }
+}
+
+/** Loads once. */
+export function load(files: InputFiles, namespace: string | undefined): Promise<Loaded> {
+  return new MeshFiles(files, namespace).load()
 }
 
 /** File names are as the user wrote them; a module is loaded by its whole path. */

@@ -46,7 +46,7 @@ test('a pipe is a file', async () => {
   const policy = 'apiVersion: security.istio.io/v1\\nkind: AuthorizationPolcy\\nmetadata: { name: a }\\n'
   const { code, stdout } = await program(`sallyport analyze <(printf '${policy}')`)
   assert.equal(code, 1)
-  assert.match(stdout, /:2:7: error: .*AuthorizationPolcy/)
+  assert.match(stdout, /:2:1: error: .*AuthorizationPolcy/)
   const request = `printf '{"path":"/ip"}' | sallyport explain -f examples/opa --workload default/httpbin-with-opa --request -`
   assert.match((await program(request)).stdout, /^ALLOW 200/)
 })

@@ -84,7 +84,7 @@ test('files that cannot be read or parsed are all named, with their places, and 
     ['empty', /^empty: error: the folder holds no \.yaml, \.yml or \.json file \[SP001\]$/m],
     ['binary.yaml', /^binary\.yaml: error: the file is not UTF-8 text/m],
     ['bad', /^bad\/a\.yaml:2:1: error: .*\nbad\/b\.yaml:2:1: error: .*\nbad\/b\.yaml:4:4: error: /],
-    ['kinds.yaml', /^kinds\.yaml:2:7: error: .*\n.*AuthorizationPolicy`\nkinds\.yaml:9:3: error: .*\n.*`action`/],
+    ['kinds.yaml', /^kinds\.yaml:2:1: error: .*\n.*AuthorizationPolicy`\nkinds\.yaml:9:3: error: .*\n.*`action`/],
   ]
   for (const [path, expected] of cases) {
     await refused(['explain', '-f', path, ...REQUEST], 3, expected, cwd)

@@ -37,7 +37,7 @@ export function parseSocketIp(text: string): IpAddress | null {
  */
 export function parseIpBlock(text: string): IpBlock | null {
   const slash = text.indexOf('/')
-  const address = parseIp(slash === -1 ? text.replace(/(?<=:.*)%.+$/s, '') : text.slice(0, slash))
+  const address = parseIp(slash === -1 ? withoutZone(text) : text.slice(0, slash))
   if (address === null) return null
   const most = address.v6 ? 128 : 32
   if (slash === -1) return { address, bits: most }
@@ -45,6 +45,12 @@ export function parseIpBlock(text: string): IpBlock | null {
   if (!/^(0|[1-9][0-9]{0,2})$/.test(length)) return null
   const bits = Number(length)
   return bits > most ? null : { address: mask(address, bits), bits }
+}
+
+/** Only an IPv6 address has a zone, and an empty one is none. */
+function withoutZone(text: string): string {
+  const at = text.indexOf('%')
+  return at > 0 && at < text.length - 1 && text.lastIndexOf(':', at) !== -1 ? text.slice(0, at) : text
 }
 
 export function blockContains(block: IpBlock, address: IpAddress): boolean {

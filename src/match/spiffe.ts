@@ -37,18 +37,17 @@ export function trustDomainPattern(value: string): PeerPattern {
   return { kind: 'trustDomain', parts: star === -1 ? [value] : [value.slice(0, star), value.slice(star + 1)] }
 }
 
-/** Whether `id` (with its scheme, empty without mTLS) matches. */
-export function matchesPeer(pattern: PeerPattern, id: string): boolean {
-  if (id === '') return false
+/** Whether an id (with its scheme, empty without mTLS) matches. The test itself allocates nothing. */
+export function peerTest(pattern: PeerPattern): (id: string) => boolean {
   switch (pattern.kind) {
     case 'principal':
-      return matchesPrincipal(pattern.match, id)
+      return principalTest(pattern.match)
     case 'namespace':
-      return matchesNamespace(pattern.parts, id)
+      return namespaceTest(pattern.parts)
     case 'serviceAccount':
-      return matchesServiceAccount(pattern.namespace, pattern.name, id)
+      return serviceAccountTest(pattern.namespace, pattern.name)
     case 'trustDomain':
-      return matchesTrustDomain(pattern.parts, id)
+      return trustDomainTest(pattern.parts)
     default:
       return pattern satisfies never
   }
@@ -89,50 +88,62 @@ function quote(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
 }
 
-function matchesPrincipal(match: StringMatch, id: string): boolean {
-  if (match.kind === 'nonEmpty') return true
-  if (!id.startsWith(SPIFFE_SCHEME)) return false
+function principalTest(match: StringMatch): (id: string) => boolean {
   const from = SPIFFE_SCHEME.length
   switch (match.kind) {
-    case 'exact':
-      return id.length === from + match.value.length && id.startsWith(match.value, from)
-    case 'prefix':
-      return id.startsWith(match.value, from)
-    case 'suffix':
-      return id.length - match.value.length >= from && id.endsWith(match.value)
+    case 'nonEmpty':
+      return (id) => id !== ''
+    case 'exact': {
+      const whole = SPIFFE_SCHEME + match.value
+      return (id) => id === whole
+    }
+    case 'prefix': {
+      const head = SPIFFE_SCHEME + match.value
+      return (id) => id.startsWith(head)
+    }
+    case 'suffix': {
+      const { value } = match
+      return (id) => id.startsWith(SPIFFE_SCHEME) && id.length - value.length >= from && id.endsWith(value)
+    }
     default:
       return match satisfies never
   }
 }
 
 /** The parts in order, the first right after `/ns/`, the last right before a slash; taking each leftmost finds all. */
-function matchesNamespace(parts: readonly string[], id: string): boolean {
+function namespaceTest(parts: readonly string[]): (id: string) => boolean {
   const last = parts.length - 1
-  let at = 0
-  for (let i = 0; i <= last; i++) {
-    const part = `${i === 0 ? '/ns/' : ''}${parts[i]}${i === last ? '/' : ''}`
-    const found = id.indexOf(part, at)
-    if (found === -1) return false
-    at = found + part.length
+  const pieces = parts.map((part, i) => `${i === 0 ? '/ns/' : ''}${part}${i === last ? '/' : ''}`)
+  return (id) => {
+    let at = 0
+    for (let i = 0; i < pieces.length; i++) {
+      const piece = pieces[i] as string
+      const found = id.indexOf(piece, at)
+      if (found === -1) return false
+      at = found + piece.length
+    }
+    return true
   }
-  return true
 }
 
-function matchesServiceAccount(namespace: string, name: string, id: string): boolean {
-  if (!id.startsWith(SPIFFE_SCHEME)) return false
+function serviceAccountTest(namespace: string, name: string): (id: string) => boolean {
   const marker = `/ns/${namespace}/`
   const account = `sa/${name}`
-  // At least one character of trust domain stands before the marker.
-  const first = id.indexOf(marker, SPIFFE_SCHEME.length + 1)
-  if (first === -1) return false
-  // The leftmost marker leaves the longest rest, so whatever matches after a later one matches after it too.
-  const rest = first + marker.length
-  if (id.startsWith(account, rest) && endsAccount(id, rest + account.length)) return true
-  // `.+/sa/NAME`: the slash is at least one character into the rest.
-  for (let i = id.indexOf(`/${account}`, rest + 1); i !== -1; i = id.indexOf(`/${account}`, i + 1)) {
-    if (endsAccount(id, i + 1 + account.length)) return true
+  const later = `/${account}`
+  return (id) => {
+    if (!id.startsWith(SPIFFE_SCHEME)) return false
+    // At least one character of trust domain stands before the marker.
+    const first = id.indexOf(marker, SPIFFE_SCHEME.length + 1)
+    if (first === -1) return false
+    // The leftmost marker leaves the longest rest, so whatever matches after a later one matches after it too.
+    const rest = first + marker.length
+    if (id.startsWith(account, rest) && endsAccount(id, rest + account.length)) return true
+    // `.+/sa/NAME`: the slash is at least one character into the rest.
+    for (let i = id.indexOf(later, rest + 1); i !== -1; i = id.indexOf(later, i + 1)) {
+      if (endsAccount(id, i + later.length)) return true
+    }
+    return false
   }
-  return false
 }
 
 /** `(/.+)?` up to the end. */
@@ -140,18 +151,21 @@ function endsAccount(id: string, at: number): boolean {
   return at === id.length || (id.charCodeAt(at) === 0x2f && at + 1 < id.length)
 }
 
-function matchesTrustDomain(parts: readonly string[] | null, id: string): boolean {
-  if (!id.startsWith(SPIFFE_SCHEME)) return false
-  if (parts === null) return true
-  const from = SPIFFE_SCHEME.length
+function trustDomainTest(parts: readonly string[] | null): (id: string) => boolean {
+  if (parts === null) return (id) => id.startsWith(SPIFFE_SCHEME)
   const [head = '', tail] = parts
-  if (tail === undefined) return id.startsWith(head, from) && id.charCodeAt(from + head.length) === 0x2f
+  if (tail === undefined) {
+    const whole = `${SPIFFE_SCHEME}${head}/`
+    return (id) => id.startsWith(whole)
+  }
   // `head[^/]*tail/`: the star stays within one segment, the literals need not.
-  if (!id.startsWith(head, from)) return false
-  const after = from + head.length
+  const beginning = SPIFFE_SCHEME + head
+  const after = beginning.length
   const ending = `${tail}/`
-  const slash = id.indexOf('/', after)
-  const last = slash === -1 ? id.length : slash
-  const found = id.indexOf(ending, after)
-  return found !== -1 && found <= last
+  return (id) => {
+    if (!id.startsWith(beginning)) return false
+    const slash = id.indexOf('/', after)
+    const found = id.indexOf(ending, after)
+    return found !== -1 && found <= (slash === -1 ? id.length : slash)
+  }
 }

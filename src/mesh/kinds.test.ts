@@ -15,39 +15,39 @@ test('kinds and versions that look like ours are errors, others are skipped', ()
     [
       'security.istio.io/v1',
       'Authorization',
-      'SP102 2:7 `Authorization` is not a kind of `security.istio.io` | write `kind: AuthorizationPolicy`',
+      'SP102 2:1 `Authorization` is not a kind of `security.istio.io` | write `kind: AuthorizationPolicy`',
     ],
     [
       'security.istio.io/v1',
       'AuthorisationPolicy',
-      'SP102 2:7 `AuthorisationPolicy` is not a kind of `security.istio.io` | write `kind: AuthorizationPolicy`',
+      'SP102 2:1 `AuthorisationPolicy` is not a kind of `security.istio.io` | write `kind: AuthorizationPolicy`',
     ],
     [
       'security.istio.io/v1beta2',
       'AuthorizationPolicy',
-      'SP107 1:13 `security.istio.io/v1beta2` is not a version of AuthorizationPolicy that Istio and Kubernetes accept | write `security.istio.io/v1` or `security.istio.io/v1beta1`',
+      'SP107 1:1 `security.istio.io/v1beta2` is not a version of AuthorizationPolicy that Istio and Kubernetes accept | write `security.istio.io/v1` or `security.istio.io/v1beta1`',
     ],
     [
       'security.istio.io',
       'AuthorizationPolicy',
-      'SP107 1:13 `AuthorizationPolicy` is not a kind of `security.istio.io` | write `apiVersion: security.istio.io/v1`',
+      'SP107 1:1 `AuthorizationPolicy` is not a kind of `security.istio.io` | write `apiVersion: security.istio.io/v1`',
     ],
     [
       'security.isto.io/v1',
       'AuthorizationPolicy',
-      'SP107 1:13 `security.isto.io/v1` is not an API version that Istio and Kubernetes have | write `security.istio.io/v1`',
+      'SP107 1:1 `security.isto.io/v1` is not an API version that Istio and Kubernetes have | write `security.istio.io/v1`',
     ],
     [
       'networking.istio.io/v1',
       'AuthorizationPolicy',
-      'SP107 1:13 `AuthorizationPolicy` is not a kind of `networking.istio.io/v1` | write `apiVersion: security.istio.io/v1`',
+      'SP107 1:1 `AuthorizationPolicy` is not a kind of `networking.istio.io/v1` | write `apiVersion: security.istio.io/v1`',
     ],
-    ['v1', 'Deployment', 'SP107 1:13 `Deployment` is not a kind of `v1` | write `apiVersion: apps/v1`'],
-    ['apps/v1', 'Deploymnet', 'SP102 2:7 `Deploymnet` is not a kind of `apps` | write `kind: Deployment`'],
+    ['v1', 'Deployment', 'SP107 1:1 `Deployment` is not a kind of `v1` | write `apiVersion: apps/v1`'],
+    ['apps/v1', 'Deploymnet', 'SP102 2:1 `Deploymnet` is not a kind of `apps` | write `kind: Deployment`'],
     [
       'sallyport.dev/v1',
       'Authorizer',
-      'SP107 1:13 `sallyport.dev/v1` is not a version of Authorizer that Istio and Kubernetes accept | write `sallyport.dev/v1alpha1`',
+      'SP107 1:1 `sallyport.dev/v1` is not a version of Authorizer that Istio and Kubernetes accept | write `sallyport.dev/v1alpha1`',
     ],
     [
       'networking.istio.io/v1',
@@ -71,17 +71,17 @@ test('kinds and versions that look like ours are errors, others are skipped', ()
     [
       'gateway.networking.k8s.io/v1',
       'HTTPRout',
-      'SP102 2:7 `HTTPRout` is not a kind of `gateway.networking.k8s.io` | write `kind: HTTPRoute`',
+      'SP102 2:1 `HTTPRout` is not a kind of `gateway.networking.k8s.io` | write `kind: HTTPRoute`',
     ],
     [
       'gateway.networking.k8s.io/v1alpha2',
       'Gateway',
-      'SP107 1:13 `gateway.networking.k8s.io/v1alpha2` is not a version of Gateway that Istio and Kubernetes accept | write `gateway.networking.k8s.io/v1` or `gateway.networking.k8s.io/v1beta1`',
+      'SP107 1:1 `gateway.networking.k8s.io/v1alpha2` is not a version of Gateway that Istio and Kubernetes accept | write `gateway.networking.k8s.io/v1` or `gateway.networking.k8s.io/v1beta1`',
     ],
     [
       'gateway.networking.k8s.oi/v1',
       'Gateway',
-      'SP107 1:13 `gateway.networking.k8s.oi/v1` is not an API version that Istio and Kubernetes have | write `gateway.networking.k8s.io/v1`',
+      'SP107 1:1 `gateway.networking.k8s.oi/v1` is not an API version that Istio and Kubernetes have | write `gateway.networking.k8s.io/v1`',
     ],
     [
       'gateway.networking.x-k8s.io/v1alpha1',

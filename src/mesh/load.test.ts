@@ -143,14 +143,14 @@ test('attachment by targets', () => {
 
 test('what is wrong in a policy is named where it stands', () => {
   const cases: [string, string[]][] = [
-    ['  action: allow\n', ['SP106 7:11 `allow` is not one of `ALLOW`, `DENY`, `AUDIT`, `CUSTOM` | write `ALLOW`']],
+    ['  action: allow\n', ['SP106 7:3 `allow` is not one of `ALLOW`, `DENY`, `AUDIT`, `CUSTOM` | write `ALLOW`']],
     [
       '  rules:\n  - to: [{ operation: { ports: [80] } }]\n',
       ['SP104 8:33 expected text, found the number 80 | put it in quotes: `"80"`'],
     ],
     [
       '  rules:\n  - to:\n    - operation:\n        methods: GET\n',
-      ['SP104 10:18 expected a list for `methods`, found text | put it in brackets: `["GET"]`'],
+      ['SP104 10:9 expected a list for `methods`, found text | put it in brackets: `["GET"]`'],
     ],
     [
       '  selector:\n    matchLabel: { a: b }\n',
@@ -167,7 +167,7 @@ test('what is wrong in a policy is named where it stands', () => {
       ],
     ],
     ['  rules: [null]\n', ['SP104 7:11 expected a mapping, found nothing']],
-    ['  rules: {}\n', ['SP104 7:10 expected a list for `rules`, found a mapping']],
+    ['  rules: {}\n', ['SP104 7:3 expected a list for `rules`, found a mapping']],
   ]
   for (const [spec, expected] of cases) assert.deepEqual(problems(policy(spec)), expected, spec)
 })
@@ -219,7 +219,7 @@ test('lists are unfolded, and their places are known', () => {
   )
   assert.deepEqual(
     diagnostics.map((d) => [d.code, d.line, d.column, d.help]),
-    [['SP106', 5, 110, 'write `STRICT`']],
+    [['SP106', 5, 104, 'write `STRICT`']],
   )
 })
 
@@ -430,11 +430,11 @@ test('mistakes in the mesh configuration are named inside the ConfigMap', () => 
     /^SP106 9:7 there is another provider of the name `a`$/,
   )
   const provider = (field: string) => one(`extensionProviders:\n- name: a\n  envoyExtAuthzHttp:\n    ${field}\n`)
-  assert.match(provider('timeout: 5'), /^SP104 9:18 expected text for `timeout`, found the number 5/)
-  assert.match(provider('timeout: "5"'), /^SP106 9:18 `5` is not a duration \| write the unit: `5s`$/)
-  assert.match(provider('statusOnError: 503'), /^SP104 9:24 .* put it in quotes: `"503"`$/)
-  assert.match(provider('statusOnError: none'), /^SP106 9:24 `none` is not an HTTP status/)
-  assert.match(provider('port: http'), /^SP104 9:15 expected a whole number for `port`, found text$/)
+  assert.match(provider('timeout: 5'), /^SP104 9:9 expected text for `timeout`, found the number 5/)
+  assert.match(provider('timeout: "5"'), /^SP106 9:9 `5` is not a duration \| write the unit: `5s`$/)
+  assert.match(provider('statusOnError: 503'), /^SP104 9:9 .* put it in quotes: `"503"`$/)
+  assert.match(provider('statusOnError: none'), /^SP106 9:9 `none` is not an HTTP status/)
+  assert.match(provider('port: http'), /^SP104 9:9 expected a whole number for `port`, found text$/)
   assert.match(provider('pathPrefx: /'), /^SP103 9:9 .* write `pathPrefix`$/)
   assert.match(one('a: [\n'), /^SP002 /)
 })
@@ -464,7 +464,7 @@ test('Authorizer', () => {
   assert.match(one('  engine: { module: { path: a } }\n') ?? '', /^SP105 4:1 an authorizer needs an address/)
   assert.match(
     one('  grpc: { listen: "9191" }\n  engine: { module: { path: a } }\n') ?? '',
-    /^SP106 5:19 `9191` is not an address/,
+    /^SP106 5:11 `9191` is not an address/,
   )
 })
 

@@ -60,7 +60,7 @@ export function unfold(document: SourceDocument, diagnostics: Diagnostic[]): Unf
       case 'wrongVersion': {
         const [code, key] =
           known.kind === 'misspeltKind' ? (['SP102', 'kind'] as const) : (['SP107', 'apiVersion'] as const)
-        report(code, [...path, key], known.message, known.help, 'value')
+        report(code, [...path, key], known.message, known.help)
         if (known.meant !== null) unfolded.push({ kind: known.meant, document, path, value: object, guessed: true })
         return
       }
@@ -76,7 +76,7 @@ export function unfold(document: SourceDocument, diagnostics: Diagnostic[]): Unf
     ] as const) {
       if (typeof value === 'string') continue
       if (value !== undefined && value !== null) {
-        report('SP104', [...path, key], `expected text for \`${key}\``, undefined, 'value')
+        report('SP104', [...path, key], `expected text for \`${key}\``)
         continue
       }
       const proposed = key === 'apiVersion' && typeof kind === 'string' ? apiVersionOf(kind) : null
@@ -94,9 +94,8 @@ export function unfold(document: SourceDocument, diagnostics: Diagnostic[]): Unf
     path: Path,
     message: string,
     help?: string,
-    at: 'key' | 'value' = 'key',
   ): void {
-    diagnostics.push(diagnostic(code, { document, path, at }, message, help === undefined ? {} : { help }))
+    diagnostics.push(diagnostic(code, { document, path }, message, help === undefined ? {} : { help }))
   }
 }
 

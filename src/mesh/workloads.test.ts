@@ -125,7 +125,7 @@ spec: { address: 127.0.0.2, labels: { app: other } }
 `)
   assert.deepEqual(
     diagnostics.map((d) => [d.code, d.line, d.column, d.message]),
-    [['SP111', 19, 19, 'the WorkloadEntry `foo/web` and the Deployment of that name (a.yaml:1) are two workloads']],
+    [['SP111', 19, 13, 'the WorkloadEntry `foo/web` and the Deployment of that name (a.yaml:1) are two workloads']],
   )
 })
 

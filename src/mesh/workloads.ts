@@ -10,7 +10,7 @@ import type { Workload, WorkloadPort, WorkloadRole } from './workload.ts'
 import { fromKubernetesGateway, type WorkloadSource } from './workload-source.ts'
 
 /** What workloads are put together from. */
-interface Declared {
+export interface WorkloadParts {
   readonly sources: readonly WorkloadSource[]
   readonly services: readonly Service[]
   readonly serviceEntries: readonly ServiceEntry[]
@@ -18,7 +18,7 @@ interface Declared {
   readonly kubernetesGateways: readonly KubernetesGateway[]
 }
 
-interface Assembled {
+export interface Assembled {
   readonly workloads: ReadonlyMap<string, Workload>
   readonly instances: readonly Instance[]
 }
@@ -28,7 +28,7 @@ interface Assembled {
  * come from containers and from the Services in front of them.
  */
 export function assembleWorkloads(
-  { services, serviceEntries, gateways, kubernetesGateways, ...declared }: Declared,
+  { services, serviceEntries, gateways, kubernetesGateways, ...declared }: WorkloadParts,
   diagnostics: Diagnostic[],
 ): Assembled {
   const sources = [...declared.sources, ...gatewaySources(declared.sources, kubernetesGateways)]
@@ -114,11 +114,7 @@ function size(labels: Labels): number {
 
 function twoOfOneName(second: WorkloadSource, first: WorkloadSource): Diagnostic {
   const at = first.origin.document.locate(first.origin.path, 'key')
-  const place = {
-    document: second.origin.document,
-    path: [...second.origin.path, 'metadata', 'name'],
-    at: 'value' as const,
-  }
+  const place = { document: second.origin.document, path: [...second.origin.path, 'metadata', 'name'] }
   const message =
     `the ${second.kind} \`${keyOf(second)}\` and the ${first.kind} of that name ` +
     `(${first.origin.document.file}:${at.line}) are two workloads`

@@ -5,9 +5,9 @@ import type { Match } from './ir.ts'
 
 /** Without what the user wrote; null where it cannot be expressed. */
 function lower(key: string, value: string): object | null {
-  const attribute = attributeOf(key, 'foo')
+  const attribute = attributeOf(key)
   assert.ok(attribute, key)
-  const match: Match | null = attribute.lower(value)
+  const match: Match | null = attribute.lower(value, 'foo')
   if (match === null) return null
   const { written, ...rest } = match
   assert.equal(written, value)
@@ -42,7 +42,7 @@ test('where a key stands, and whether TCP has it', () => {
     ['request.headers[a]', 'principal', true],
   ]
   for (const [key, side, httpOnly] of cases) {
-    const attribute = attributeOf(key, 'foo')
+    const attribute = attributeOf(key)
     assert.deepEqual([attribute?.side, attribute?.httpOnly], [side, httpOnly], key)
   }
   for (const key of [
@@ -53,7 +53,7 @@ test('where a key stands, and whether TCP has it', () => {
     'request.auth.claim',
     'destination.labels[a]',
   ]) {
-    assert.equal(attributeOf(key, 'foo'), null, key)
+    assert.equal(attributeOf(key), null, key)
   }
 })
 

@@ -1,7 +1,13 @@
 import { asBytes, asciiLower } from '../match/bytes.ts'
 import { type IpBlock, parseIpBlock } from '../match/ip.ts'
 import { isPathTemplate, parsePathTemplate } from '../match/path-template.ts'
-import { namespacePattern, principalPattern, serviceAccountPattern, trustDomainPattern } from '../match/spiffe.ts'
+import {
+  namespacePattern,
+  type PeerPattern,
+  principalPattern,
+  serviceAccountPattern,
+  trustDomainPattern,
+} from '../match/spiffe.ts'
 import { parseStringMatch, type StringMatch } from '../match/string-match.ts'
 import type { Match, PresenceMatch } from './ir.ts'
 
@@ -12,59 +18,16 @@ export interface Attribute {
   /** Cannot be expressed on a TCP connection. */
   readonly httpOnly: boolean
   readonly expansion: 'none' | 'principals' | 'trustDomains'
-  /** Null for a value that cannot be expressed. */
-  readonly lower: (value: string) => Match | null
+  /** `namespace` is the policy's own. Null for a value that cannot be expressed. */
+  readonly lower: (value: string, namespace: string) => Match | null
 }
 
 /**
  * The attribute behind a `when` key, or behind a field under the key that Istio uses for it (`hosts`, `methods` and
- * `paths` have none and go by their own names). Null for an unknown key. `namespace` is the policy's own.
+ * `paths` have none and go by their own names). Null for an unknown key.
  */
-export function attributeOf(key: string, namespace: string): Attribute | null {
-  switch (key) {
-    case 'hosts':
-      return http('permission', (written) => ({ written, kind: 'host', match: presence(asciiLower(asBytes(written))) }))
-    case 'methods':
-      return http('permission', (written) => ({ written, kind: 'method', match: presence(asBytes(written)) }))
-    case 'paths':
-      return http('permission', lowerPath)
-    case 'destination.port':
-      return any('permission', lowerPort)
-    case 'destination.ip':
-      return any('permission', block('destinationIp'))
-    case 'connection.sni':
-      return any('permission', (written) => ({ written, kind: 'sni', match: parseStringMatch(asBytes(written)) }))
-    case 'source.ip':
-      return any('principal', block('sourceIp'))
-    case 'remote.ip':
-      return any('principal', block('remoteIp'))
-    case 'source.namespace':
-      return any('principal', (written) => ({ written, kind: 'peer', pattern: namespacePattern(written) }))
-    case 'source.serviceAccount':
-      return any('principal', (written) => ({
-        written,
-        kind: 'peer',
-        pattern: serviceAccountPattern(written, namespace),
-      }))
-    case 'source.principal':
-      return {
-        ...any('principal', (written) => ({ written, kind: 'peer', pattern: principalPattern(written) })),
-        expansion: 'principals',
-      }
-    case 'source.trustDomain':
-      return {
-        ...any('principal', (written) => ({ written, kind: 'peer', pattern: trustDomainPattern(written) })),
-        expansion: 'trustDomains',
-      }
-    case 'request.auth.principal':
-      return http('principal', (written) => ({ written, kind: 'requestPrincipal', ...requestPrincipal(written) }))
-    case 'request.auth.audiences':
-      return http('principal', claim(['aud']))
-    case 'request.auth.presenter':
-      return http('principal', claim(['azp']))
-    default:
-      return bracketed(key)
-  }
+export function attributeOf(key: string): Attribute | null {
+  return named.get(key) ?? bracketed(key)
 }
 
 /** Keys with a name in brackets; Istio looks at the prefix only, then reads the rest. */
@@ -95,6 +58,33 @@ function http(side: Side, lower: Attribute['lower']): Attribute {
   return { side, httpOnly: true, expansion: 'none', lower }
 }
 
+const named: ReadonlyMap<string, Attribute> = new Map<string, Attribute>([
+  [
+    'hosts',
+    http('permission', (written) => ({ written, kind: 'host', match: presence(asciiLower(asBytes(written))) })),
+  ],
+  ['methods', http('permission', (written) => ({ written, kind: 'method', match: presence(asBytes(written)) }))],
+  ['paths', http('permission', lowerPath)],
+  ['destination.port', any('permission', lowerPort)],
+  ['destination.ip', any('permission', block('destinationIp'))],
+  [
+    'connection.sni',
+    any('permission', (written) => ({ written, kind: 'sni', match: parseStringMatch(asBytes(written)) })),
+  ],
+  ['source.ip', any('principal', block('sourceIp'))],
+  ['remote.ip', any('principal', block('remoteIp'))],
+  ['source.namespace', any('principal', peer(namespacePattern))],
+  ['source.serviceAccount', any('principal', peer(serviceAccountPattern))],
+  ['source.principal', { ...any('principal', peer(principalPattern)), expansion: 'principals' }],
+  ['source.trustDomain', { ...any('principal', peer(trustDomainPattern)), expansion: 'trustDomains' }],
+  [
+    'request.auth.principal',
+    http('principal', (written) => ({ written, kind: 'requestPrincipal', ...requestPrincipal(written) })),
+  ],
+  ['request.auth.audiences', http('principal', claim(['aud']))],
+  ['request.auth.presenter', http('principal', claim(['azp']))],
+])
+
 function presence(text: string): PresenceMatch {
   return text === '*' ? { kind: 'present' } : parseStringMatch(text)
 }
@@ -116,6 +106,14 @@ function block(kind: 'sourceIp' | 'remoteIp' | 'destinationIp') {
     const parsed: IpBlock | null = parseIpBlock(written)
     return parsed === null ? null : { written, kind, block: parsed }
   }
+}
+
+function peer(pattern: (value: string, namespace: string) => PeerPattern) {
+  return (written: string, namespace: string): Match => ({
+    written,
+    kind: 'peer',
+    pattern: pattern(written, namespace),
+  })
 }
 
 function claim(path: readonly string[]) {

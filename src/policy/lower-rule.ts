@@ -1,30 +1,41 @@
 import type { AuthorizationPolicy, Operation, Rule, Source, Values, When } from '../mesh/authorization-policy.ts'
 import type { Path } from '../source/document.ts'
 import { type Attribute, attributeOf } from './attribute.ts'
+import { expressValue, type Place } from './express.ts'
 import type { Condition, Conjunction, Match } from './ir.ts'
-import type { LowerInput } from './lower.ts'
 import { expandPrincipals, expandTrustDomains } from './trust-domain.ts'
+
+/** What lowering a rule reads of the mesh. */
+export interface RuleInput {
+  /** The trust domain, then its aliases. */
+  readonly trustDomains: readonly string[]
+  readonly protocol: 'http' | 'tcp'
+}
 
 /**
  * The permissions and principals of one rule, or null when Istio drops it (pilot/pkg/security/authz/model/model.go).
  *
- * A value that cannot be expressed (an HTTP-only field on TCP, a malformed port) narrows an ALLOW and widens the rest:
- * ALLOW loses the whole rule; DENY, AUDIT and CUSTOM lose that value, and a field without values left holds for
- * everything. An unknown `when` key drops the rule whatever the action.
+ * Values that cannot be expressed narrow or widen it (see `expressValue`). An unknown `when` key drops the rule
+ * whatever the action.
  */
 export function lowerRule(
   rule: Rule,
   index: number,
   policy: AuthorizationPolicy,
-  input: LowerInput,
+  input: RuleInput,
 ): { readonly permissions: readonly Conjunction[]; readonly principals: readonly Conjunction[] } | null {
-  const scope: Scope = { policy, input, dropped: false }
+  const { action, meta } = policy
+  const scope: Scope = {
+    place: { action, protocol: input.protocol, namespace: meta.namespace },
+    trustDomains: input.trustDomains,
+    dropped: false,
+  }
   const root: Path = ['spec', 'rules', index]
 
   const whenPermissions: Condition[] = []
   const whenPrincipals: Condition[] = []
   for (const [i, when] of rule.when.entries()) {
-    const attribute = attributeOf(when.key, policy.meta.namespace)
+    const attribute = attributeOf(when.key)
     if (attribute === null) return null
     const side = attribute.side === 'permission' ? whenPermissions : whenPrincipals
     side.push(...lowerField(scope, attribute, when.key, when, [...root, 'when', i]))
@@ -70,13 +81,13 @@ function lowerSource(scope: Scope, source: Source, at: Path): Condition[] {
 }
 
 interface Scope {
-  readonly policy: AuthorizationPolicy
-  readonly input: LowerInput
+  readonly place: Place
+  readonly trustDomains: readonly string[]
   dropped: boolean
 }
 
 function lowerNamed(scope: Scope, field: string, key: string, values: Values, at: Path): Condition[] {
-  const attribute = attributeOf(key, scope.policy.meta.namespace)
+  const attribute = attributeOf(key)
   if (attribute === null) throw new Error(`no attribute for the field ${field}`)
   return lowerField(scope, attribute, field, values, at)
 }
@@ -90,12 +101,11 @@ function lowerField(scope: Scope, attribute: Attribute, field: string, values: V
 }
 
 function lowerValues(scope: Scope, attribute: Attribute, values: readonly string[]): readonly Match[] {
-  const { input } = scope
   const matches: Match[] = []
-  for (const value of expand(attribute, values, input.trustDomains)) {
-    const match = input.protocol === 'tcp' && attribute.httpOnly ? null : attribute.lower(value)
-    if (match !== null) matches.push(match)
-    else if (scope.policy.action === 'ALLOW') scope.dropped = true
+  for (const value of expand(attribute, values, scope.trustDomains)) {
+    const expressed = expressValue(attribute, value, scope.place)
+    if (expressed.kind === 'match') matches.push(expressed.match)
+    else if (expressed.kind === 'narrow') scope.dropped = true
   }
   return matches
 }

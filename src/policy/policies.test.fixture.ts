@@ -53,19 +53,20 @@ const providers: ReadonlyMap<string, Provider> = new Map<string, Provider>([
   ],
 ])
 
+/** The providers `grpc` and `http` can be asked, no other can. */
+export const providerOf: LowerInput['provider'] = (name) => {
+  const found = providers.get(name)
+  return found === undefined ? { kind: 'unusable', reason: 'not there' } : { kind: 'usable', provider: found }
+}
+
 export interface LowerOptions {
   readonly protocol?: LowerInput['protocol']
   readonly trustDomains?: readonly string[]
 }
 
-/** The providers `grpc` and `http` can be asked, no other can. */
 export function lowerSpecs(
   specs: Specs,
   { protocol = 'http', trustDomains = ['cluster.local'] }: LowerOptions = {},
 ): PolicyIr {
-  const provider: LowerInput['provider'] = (name) => {
-    const found = providers.get(name)
-    return found === undefined ? { kind: 'unusable', reason: 'not there' } : { kind: 'usable', provider: found }
-  }
-  return lower({ policies: policiesOf(specs), trustDomains, protocol, provider })
+  return lower({ policies: policiesOf(specs), trustDomains, protocol, provider: providerOf })
 }

@@ -8,8 +8,8 @@ export type Severity = 'error' | 'warning' | 'info'
  * One problem in a user's file. Diagnostics are data: producing one never stops the work, so that a single run
  * reports all of them.
  *
- * `line` and `column` count from 1 and point at the offending key (or, for a wrong value, at the value). They are
- * absent only where there is no text to point at (a file that cannot be read).
+ * `line` and `column` count from 1 and point at the offending key, at the item itself in a list, and at the mapping that
+ * lacks it for a missing field. They are absent only where there is no text to point at (a file that cannot be read).
  */
 export interface Diagnostic {
   readonly code: Code
@@ -45,7 +45,16 @@ export function diagnostic(
     file,
     ...(at.line === undefined ? {} : { line: at.line }),
     ...(at.column === undefined ? {} : { column: at.column }),
-    message,
-    ...extra,
+    message: clip(message),
+    ...(extra.help === undefined ? extra : { ...extra, help: clip(extra.help) }),
   }
+}
+
+/** A message repeats a user's words, which can be a megabyte; beginning and end say what is wrong with them. */
+const LONGEST = 2000
+const KEPT_AT_END = 400
+
+function clip(text: string): string {
+  if (text.length <= LONGEST) return text
+  return `${text.slice(0, LONGEST - KEPT_AT_END)} .. ${text.slice(-KEPT_AT_END)}`
 }

@@ -15,8 +15,8 @@ export interface Position {
  */
 export interface SourceDocument {
   readonly file: string
-  /** Counts from 0 within the file. */
-  readonly index: number
+  /** Lines of the file before the document: another number when something before it changes. */
+  readonly linesBefore: number
   readonly value: Json
   /**
    * The position of a key (or of a value) at `path`. Where the path leads nowhere, the nearest ancestor that exists.

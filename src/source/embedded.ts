@@ -1,7 +1,7 @@
 import type { Diagnostic } from './diagnostic.ts'
 import { diagnostic } from './diagnostic.ts'
 import type { Path, SourceDocument } from './document.ts'
-import { fromProblem } from './parse.ts'
+import { fromProblem } from './problem.ts'
 import { TextDocument } from './text-document.ts'
 import { valueAt } from './value.ts'
 import { parseStream } from './yaml/stream.ts'
@@ -17,7 +17,7 @@ export function embedded(
 ): { document: SourceDocument | null; diagnostics: Diagnostic[] } {
   const text = valueAt(document.value, path)
   if (typeof text !== 'string') {
-    return { document: null, diagnostics: [diagnostic('SP104', { document, path, at: 'value' }, 'expected YAML text')] }
+    return { document: null, diagnostics: [diagnostic('SP104', { document, path }, 'expected YAML text')] }
   }
   const { documents, problems } = parseStream(text)
   const diagnostics = problems.map((problem) => {

@@ -21,12 +21,6 @@ export class LineTable {
     }
     return { line: low + 1, column: offset - (starts[low] as number) + 1 }
   }
-
-  /** The offset at which a line (from 1) starts; the text's end for a line after the last. */
-  start(line: number): number {
-    this.#starts ??= lineStarts(this.#text)
-    return this.#starts[line - 1] ?? this.#text.length
-  }
 }
 
 function lineStarts(text: string): Uint32Array {

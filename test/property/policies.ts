@@ -16,7 +16,7 @@ import type { SourceDocument } from '#src/source/document.ts'
 
 const document: SourceDocument = {
   file: 'random.yaml',
-  index: 0,
+  linesBefore: 0,
   value: null,
   locate: () => ({ line: 1, column: 1 }),
 }

@@ -375,11 +375,11 @@ describe('what people write by mistake', () => {
     assert.equal(await analyze.ended, 1)
     findings = JSON.parse(analyze.lines.stdout.join('\n')).findings
     const expected: [line: number, column: number, code: string, message: RegExp, help: RegExp][] = [
-      [2, 7, 'SP102', /`Authorization` is not a kind/, /`kind: AuthorizationPolicy`/],
+      [2, 1, 'SP102', /`Authorization` is not a kind/, /`kind: AuthorizationPolicy`/],
       [16, 5, 'SP103', /`check` is unknown in `spec\.rules\[0\]`/, /ALLOW rule does not delegate.*`action: CUSTOM`/],
       [28, 7, 'SP103', /`proxy` is unknown in `defaultConfig`/, /`extensionProviders`.*`envoyExtAuthzGrpc/],
       [50, 5, 'SP103', /`matchLabel` is unknown/, /`matchLabels`/],
-      [54, 11, 'SP301', /available providers are \[\] but found "ext-authz"/, /`extensionProviders`/],
+      [54, 5, 'SP301', /available providers are \[\] but found "ext-authz"/, /`extensionProviders`/],
       [58, 9, 'SP103', /`principal` is unknown/, /`principals`/],
       [61, 9, 'SP103', /`method` is unknown/, /`methods`/],
       [62, 17, 'SP404', /`\*` of `\/api\/\*\/users` stands for itself/, /`\/api\/\{\*\}\/users`/],

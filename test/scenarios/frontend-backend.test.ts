@@ -214,7 +214,7 @@ test('analyze says of the third row that allow-get-data never takes effect, and 
   const { findings } = JSON.parse(analyze.lines.stdout.join('\n'))
   assert.equal(findings.length, 1)
   const [{ code, severity, file, line, column, message, help }] = findings
-  assert.deepEqual([code, severity, file, line, column], ['SP401', 'warning', files[1], 3, 19])
+  assert.deepEqual([code, severity, file, line, column], ['SP401', 'warning', files[1], 3, 13])
   assert.match(message, /`allow-frontend-get-data` can never take effect.*`deny-all-backend`.*matches every request/)
   assert.match(help, /name: allow-nothing/)
   const right = ['allow-nothing.yaml', 'allow-get-data.yaml'].map((name) => examplePath(join('frontend-backend', name)))

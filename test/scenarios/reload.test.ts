@@ -199,7 +199,13 @@ test('a folder whose files are links that are swapped together is seen, as Kuber
 test('a listener that is added opens its port, one that is taken away closes it', async () => {
   const traffic = await underTraffic(async () => {
     await assert.rejects(answer(ports.second), { code: 'ECONNREFUSED' })
-    await applied(() => stage.write('files/sidecar.yaml', sidecar(ports.first, ports.second)))
+    const { kind, lines } = await up.reload(() => {
+      stage.write('files/sidecar.yaml', sidecar(ports.first, ports.second))
+    })
+    assert.equal(kind, 'applied', lines.join('\n'))
+    const listening = lines.filter((line) => line.startsWith('listening'))
+    assert.equal(listening.length, 1, 'only the new one is announced')
+    assert.ok(listening[0]?.endsWith(`:${ports.second}`), listening[0])
     assert.deepEqual(await answer(ports.second), allowed)
     await applied(() => stage.write('files/sidecar.yaml', sidecar(ports.first)))
     await assert.rejects(answer(ports.second), { code: 'ECONNREFUSED' })
@@ -237,4 +243,20 @@ test('a change while it starts is not lost', async () => {
   stage.write('early/policy.yaml', policy('DENY'))
   await early.line('stderr', /^applied:/)
   assert.deepEqual(await answer(early.port('inbound default/web:8080')), denied)
+})
+
+test('a warning is said when it comes up, and not again at each reload', async () => {
+  const warned = (lines: readonly string[]) => lines.some((line) => line.includes('no workload in the namespace'))
+  const stray = `${policy('ALLOW')}---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: stray, namespace: default }
+spec: { selector: { matchLabels: { app: nobody } }, rules: [{}] }
+`
+  const first = await up.reload(() => stage.write('files/policies/web.yaml', stray))
+  assert.ok(warned(first.lines), first.lines.join('\n'))
+  const second = await up.reload(() => stage.write('files/policies/web.yaml', `# moved\n${stray}`))
+  assert.equal(second.kind, 'applied')
+  assert.ok(!warned(second.lines), second.lines.join('\n'))
+  await applied(() => stage.write('files/policies/web.yaml', policy('ALLOW')))
 })

@@ -23,11 +23,11 @@ test('every mistake of the example, at its place, with what to write instead', a
   const found = await findings('examples/mistakes')
   const told = found.map(({ code, line, column, help }) => [code, line, column, help ?? ''] as const)
   const expected: readonly (readonly [string, number, number, RegExp])[] = [
-    ['SP102', 2, 7, /kind: AuthorizationPolicy/],
+    ['SP102', 2, 1, /kind: AuthorizationPolicy/],
     ['SP103', 16, 5, /an ALLOW rule does not delegate.*action: CUSTOM/],
     ['SP103', 28, 7, /extensionProviders/],
     ['SP103', 50, 5, /matchLabels/],
-    ['SP301', 54, 11, /extensionProviders/],
+    ['SP301', 54, 5, /extensionProviders/],
     ['SP103', 58, 9, /principals/],
     ['SP103', 61, 9, /methods/],
     ['SP404', 62, 17, /\/api\/\{\*\}\/users/],
@@ -72,7 +72,7 @@ test('the exit code is 0 without findings, 1 with an error or a warning, 3 where
 test('standard input is a file called -', async () => {
   const { code, stdout } = await sallyport(['analyze', '-'], { stdin: 'apiVersion: v1\nkind: Sevice\nmetadata: {}\n' })
   assert.equal(code, 1)
-  assert.match(stdout, /^-:2:7: error: .*\n {4}write `kind: Service`/)
+  assert.match(stdout, /^-:2:1: error: .*\n {4}write `kind: Service`/)
 })
 
 test('SARIF has what code scanners need', async (t) => {
@@ -114,9 +114,19 @@ test('GitHub annotations are one line each, and cannot be forged', async (t) => 
 const DELIBERATE: Readonly<Record<string, readonly string[]>> = {
   'custom-bad-01-unknown': ['SP301'],
   'custom-bad-03-two-providers': ['SP402', 'SP402'],
+  'custom-tcp-http-provider': ['SP409'],
   'hand-03-deny-first': ['SP401'],
+  'hand-18b-rp-https-star': ['SP405'],
+  'hand-18d-rp-star-star': ['SP405'],
+  'hand-26-method-case': ['SP405'],
   'hand-28-mid-star': ['SP404'],
-  'hand-47b-tcp-deny-alternatives': ['SP403'],
+  'hand-40-target-port': ['SP406'],
+  'hand-42-tcp-allow-get': ['SP409'],
+  'hand-43-tcp-allow-mixed': ['SP409'],
+  'hand-43b-tcp-allow-two-rules': ['SP409'],
+  'hand-45-tcp-deny-header': ['SP409'],
+  'hand-47-tcp-deny-ns-header': ['SP409'],
+  'hand-47b-tcp-deny-alternatives': ['SP409', 'SP403'],
   'hand-47f-tcp-identity': ['SP404'],
 }
 

@@ -2,7 +2,7 @@ import { createLogger } from '../../observe/log.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { type Args, UsageError } from '../command.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
-import { filesOf, load, report } from '../load.ts'
+import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { Authorizers } from './authorizers.ts'
@@ -11,8 +11,9 @@ import { Authorizers } from './authorizers.ts'
 export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
   const stop = io.stop
   const files = filesOf(args, io)
+  const meshFiles = new MeshFiles(files, args.value('namespace'))
   const read = async () => {
-    const { mesh, diagnostics } = await load(files, args.value('namespace'))
+    const { mesh, diagnostics } = await meshFiles.load()
     return report(diagnostics, args, io, isError) ? null : mesh.authorizers
   }
   const since = await look(files.watched)

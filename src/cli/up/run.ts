@@ -4,10 +4,9 @@ import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import { type Args, type Program, UsageError } from '../command.ts'
-import type { InputFiles } from '../files.ts'
 import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
-import { filesOf, load, report } from '../load.ts'
+import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
@@ -17,11 +16,13 @@ import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
 import { socketProblems } from './socket-problems.ts'
 import { unrestricted } from './unrestricted.ts'
+import { Unsaid } from './unsaid.ts'
 
 /** `sallyport up`: loads, starts, watches, and ends when it is told to. */
 export async function runUp(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const stop = io.stop
   const files = filesOf(args, io)
+  const input = { files: new MeshFiles(files, args.value('namespace')), unsaid: new Unsaid() }
   const placement = readPlacement(args)
   const ports = readPorts(args)
   const logger = loggerOf(args, io)
@@ -33,7 +34,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     decisions: decisionWriter(args, io),
   }
   const since = await look(files.watched)
-  const plan = await readPlan(files, placement, args, io)
+  const plan = await readPlan(input, placement, args, io)
   if (plan === null) return EXIT.invalid
   if (plan.local.length === 0 && plan.mesh.authorizers.length === 0) {
     throw new UsageError(
@@ -62,11 +63,12 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     const watcher = watchPaths({
       paths: () => [...files.watched, ...runtime.plan.mesh.authorizers.map(({ engine }) => engine.path)],
       since,
-      changed: (same) => reload(files, placement, args, io, runtime, same),
+      changed: (same) => reload(input, placement, args, io, runtime, same),
     })
     await watcher.watching
     warnOfUnrestricted(plan, null, args, io)
-    announce(runtime, args, io)
+    announce(runtime, new Map(), args, io)
+    io.stderr(`${style(io.color.stderr && !args.flag('no-color')).green('ready')}\n`)
     void probeProviders(runtime, logger)
     await stopped(stop)
     watcher.close()
@@ -77,16 +79,22 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
   }
 }
 
+/** The files, and what was said of them. */
+interface Input {
+  readonly files: MeshFiles
+  readonly unsaid: Unsaid
+}
+
 /** What the files ask for, or null when they cannot be run; diagnostics have been printed then. */
-async function readPlan(files: InputFiles, placement: Placement, args: Args, io: Io): Promise<Plan | null> {
-  const { mesh, diagnostics } = await load(files, args.value('namespace'))
-  if (report(diagnostics, args, io, (one) => one.severity === 'error')) return null
+async function readPlan(input: Input, placement: Placement, args: Args, io: Io): Promise<Plan | null> {
+  const { mesh, diagnostics } = await input.files.load()
+  if (report(input.unsaid.select(diagnostics), args, io, (one) => one.severity === 'error')) return null
   const local = selectWorkloads(mesh, placement)
   return report(socketProblems(local), args, io, (one) => one.severity === 'error') ? null : { mesh, local }
 }
 
 async function reload(
-  files: InputFiles,
+  input: Input,
   placement: Placement,
   args: Args,
   io: Io,
@@ -96,11 +104,13 @@ async function reload(
   const paint = style(io.color.stderr && !args.flag('no-color'))
   try {
     const before = runtime.plan
-    const plan = await readPlan(files, placement, args, io)
+    const plan = await readPlan(input, placement, args, io)
     if (!(await same())) return
+    const addresses = runtime.addresses()
     const problems = plan === null ? null : await runtime.apply(plan)
     if (plan !== null && problems !== null && problems.length === 0) {
       warnOfUnrestricted(plan, before, args, io)
+      announce(runtime, addresses, args, io)
       io.stderr(`${paint.green('applied')}: the changed files are in effect\n`)
       return
     }
@@ -158,13 +168,14 @@ function describeListener(id: string, message: string, local: Plan['local']): Di
   return diagnostic('SP501', { file: id }, message)
 }
 
-/** The last line on stderr says `ready`; whoever waits for it reads the lines before it for addresses. */
-function announce(runtime: Runtime, args: Args, io: Io): void {
+/** Whoever waits for the line `ready` or `applied` reads the lines before it for addresses, those that are new. */
+function announce(runtime: Runtime, before: ReturnType<Runtime['addresses']>, args: Args, io: Io): void {
   const paint = style(io.color.stderr && !args.flag('no-color'))
   for (const [id, { host, port }] of runtime.addresses()) {
+    const known = before.get(id)
+    if (known?.host === host && known.port === port) continue
     io.stderr(`${paint.dim('listening')}: ${id} at ${host.includes(':') ? `[${host}]` : host}:${port}\n`)
   }
-  io.stderr(`${paint.green('ready')}\n`)
 }
 
 function summary({ mesh, local }: Plan): unknown {

@@ -205,7 +205,7 @@ test('a changed file takes effect, a bad one does not, and standard input stays'
   await up.hears(/^applied: /m)
   assert.deepEqual([await status('/'), await status('/stdin'), await status('/file')], [200, 403, 403])
   writeFileSync(join(cwd, 'policy.yaml'), policy('file', 'DENI', '/file'))
-  assert.match(await up.hears(/^kept: /m), /^policy\.yaml:5:11: error: .*DENI/m)
+  assert.match(await up.hears(/^kept: /m), /^policy\.yaml:5:3: error: .*DENI/m)
   assert.deepEqual([await status('/'), await status('/stdin'), await status('/file')], [200, 403, 403])
 })
 

@@ -15,7 +15,6 @@ const listen = map(string, (text, at): string | undefined => {
   if (parts !== null && Number(parts[2]) <= 65535) return text
   at.report('SP106', `\`${text}\` is not an address to listen on`, {
     help: 'write HOST:PORT: `127.0.0.1:9191`',
-    at: 'value',
   })
   return undefined
 })

@@ -47,10 +47,9 @@ export class Cursor {
     return path
   }
 
-  /** Reports a problem at this value's key, or at the value itself. */
-  report(code: Code, message: string, options: { readonly help?: string; readonly at?: 'key' | 'value' } = {}): void {
-    const { help, at = 'key' } = options
-    const place = { document: this.decoding.document, path: this.path, at }
-    this.decoding.diagnostics.push(diagnostic(code, place, message, help === undefined ? {} : { help }))
+  /** Reports a problem at this value's key, or at the value itself where it stands in a list. */
+  report(code: Code, message: string, options: { readonly help?: string } = {}): void {
+    const place = { document: this.decoding.document, path: this.path }
+    this.decoding.diagnostics.push(diagnostic(code, place, message, options))
   }
 }

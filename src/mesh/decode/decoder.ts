@@ -34,7 +34,7 @@ export function integer(least: number, most: number): Decoder<number> {
     const number = typeof value === 'string' && /^-?[0-9]{1,15}$/.test(value) ? Number(value) : value
     if (typeof number !== 'number' || !Number.isInteger(number)) return wrongType(at, 'a whole number')
     if (number >= least && number <= most) return number
-    at.report('SP106', `${number} is not between ${least} and ${most}`, { at: 'value' })
+    at.report('SP106', `${number} is not between ${least} and ${most}`)
     return undefined
   })
 }
@@ -55,7 +55,7 @@ export function oneOf<const T extends string>(...words: readonly T[]): Decoder<T
     if (found !== undefined) return found
     const near = suggest(at.value, words)
     const help = near === null ? `it is one of ${quoted(words)}` : `write \`${near}\``
-    at.report('SP106', `\`${at.value}\` is not one of ${quoted(words)}`, { help, at: 'value' })
+    at.report('SP106', `\`${at.value}\` is not one of ${quoted(words)}`, { help })
     return undefined
   })
 }
@@ -123,7 +123,7 @@ export function asObject(at: Cursor): { readonly [key: string]: Json } | undefin
 export function wrongType(at: Cursor, expected: string, help?: string): undefined {
   const what = at.key === null ? '' : ` for \`${at.key}\``
   const message = `expected ${expected}${what}, found ${describe(at.value)}`
-  at.report('SP104', message, { at: 'value', ...(help === undefined ? {} : { help }) })
+  at.report('SP104', message, { ...(help === undefined ? {} : { help }) })
   return undefined
 }
 

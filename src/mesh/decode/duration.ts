@@ -22,6 +22,8 @@ export function parseDuration(text: string): number | null {
   for (const [, number, unit] of (parts[2] as string).matchAll(/([0-9.]+)(ns|us|µs|μs|ms|s|m|h)/g)) {
     milliseconds += Number(number) * (unitMilliseconds.get(unit as string) as number)
   }
+  // Go counts nanoseconds in 64 bits.
+  if (milliseconds * 1e6 >= 2 ** 63) return null
   return parts[1] === '-' ? -milliseconds : milliseconds
 }
 
@@ -35,6 +37,6 @@ export const duration: Decoder<number> = map(string, (text, at) => {
   const help = /^[0-9.]+$/.test(text)
     ? `write the unit: \`${text}s\``
     : 'write a number and a unit: `0.5s`, `100ms`, `1m`'
-  at.report('SP106', `\`${text}\` is not a duration`, { help, at: 'value' })
+  at.report('SP106', `\`${text}\` is not a duration`, { help })
   return undefined
 })

@@ -12,7 +12,7 @@ const mtls = map(record({ mode: optional(mode, 'UNSET') }), (value): MtlsMode =>
 const portLevelMtls = map(mapping(mtls), (modes, at): ReadonlyMap<number, MtlsMode> => {
   const ports = new Map<number, MtlsMode>()
   for (const [port, mode] of Object.entries(modes)) {
-    if (/^[0-9]{1,9}$/.test(port)) ports.set(Number(port), mode)
+    if (/^(0|[1-9][0-9]{0,8})$/.test(port)) ports.set(Number(port), mode)
     else at.child(port, port).report('SP104', `expected a port number as the key, found \`${port}\``)
   }
   return ports

@@ -26,7 +26,7 @@ const requestBody = map(
 const statusOnError = map(string, (text, at): number | undefined => {
   if (text === '') return DEFAULT_STATUS_ON_ERROR
   if (/^[0-9]{1,9}$/.test(text)) return Number(text)
-  at.report('SP106', `\`${text}\` is not an HTTP status`, { help: 'write the status as text: `"503"`', at: 'value' })
+  at.report('SP106', `\`${text}\` is not an HTTP status`, { help: 'write the status as text: `"503"`' })
   return undefined
 })
 

@@ -26,7 +26,7 @@ const defaultEndpoint = map(string, (text, at): SocketEndpoint | undefined => {
     return { kind: 'tcp', host: (parts[1] as string).replace(/^\[(.*)\]$/, '$1'), port: number }
   }
   const help = 'it is 127.0.0.1:PORT, [::1]:PORT, 0.0.0.0:PORT, [::]:PORT or unix:///PATH'
-  at.report('SP106', `\`${text}\` is not a place where an application can listen`, { help, at: 'value' })
+  at.report('SP106', `\`${text}\` is not a place where an application can listen`, { help })
   return undefined
 })
 

@@ -1,10 +1,10 @@
 import type { Json, Path } from '../../source/document.ts'
-import type { AuthorizationPolicy, Operation, Rule, Source, Values } from '../authorization-policy.ts'
-import { DRY_RUN, parseBool } from '../decode/authorization-policy.ts'
-import { labelOf } from '../labels.ts'
+import type { Action, AuthorizationPolicy, Operation, Rule, Source, Values } from '../authorization-policy.ts'
 import { validateAttachment } from './attachment.ts'
 import { validateCondition } from './conditions.ts'
 import type { Findings } from './findings.ts'
+import { bySchema } from './findings.ts'
+import { validateMetadata } from './metadata.ts'
 import type { ValuesCheck } from './values.ts'
 import { checkIps, checkNotEmpty, checkPaths, checkPorts, checkServiceAccounts, checkTrustDomains } from './values.ts'
 
@@ -32,16 +32,17 @@ const operationChecks: readonly (readonly [keyof Operation, ValuesCheck])[] = [
 export function validateAuthorizationPolicy(policy: AuthorizationPolicy, findings: Findings): void {
   validateAttachment(findings)
   validateAction(policy, findings)
-  validateDryRun(policy, findings)
+  validateMetadata(policy.meta, policy, findings)
   if (policy.rules.length > MOST_RULES) {
-    const message = `rules may not have more than ${MOST_RULES} entries, found ${policy.rules.length}`
-    findings.atKey('SP217', ['spec', 'rules'], message, 'split the policy')
+    const message = bySchema(`rules may not have more than ${MOST_RULES} entries, found ${policy.rules.length}`)
+    findings.report('SP217', ['spec', 'rules'], message, 'split the policy')
   }
   for (const [index, rule] of policy.rules.entries()) {
     const path: Path = ['spec', 'rules', index]
-    validateSources(rule, path, findings)
-    validateOperations(rule, path, findings)
-    for (const [at, condition] of rule.when.entries()) validateCondition(findings, [...path, 'when', at], condition)
+    validateSources(rule, path, policy.action, findings)
+    validateOperations(rule, path, policy.action, findings)
+    for (const [at, condition] of rule.when.entries())
+      validateCondition(findings, [...path, 'when', at], condition, policy.action)
     if (policy.action === 'CUSTOM') validateCustomRule(rule, path, findings)
     if (policy.action === 'DENY') warnOfTcp(rule, path, findings)
   }
@@ -53,40 +54,27 @@ function validateAction(policy: AuthorizationPolicy, findings: Findings): void {
     const message = `${action} action without \`rules\` is meaningless as it will never be triggered`
     const help = 'write `rules: [{}]` to have it triggered by every request'
     const key = findings.written(['spec', 'rules']) === undefined ? 'action' : 'rules'
-    findings.atKey('SP204', ['spec', key], message, help)
+    findings.report('SP204', ['spec', key], message, help)
   }
   const provider = findings.written(['spec', 'provider'])
   if (action !== 'CUSTOM') {
     if (provider === undefined) return
     const message = `\`provider\` must not be with non CUSTOM action, found ${action}`
     const help = 'write `action: CUSTOM` to ask the provider, or remove `provider`'
-    findings.atKey('SP205', ['spec', 'provider'], message, help)
+    findings.report('SP205', ['spec', 'provider'], message, help)
   } else if (rules.length > 0 && (policy.provider === null || policy.provider === '')) {
     const help = 'write `provider: { name: NAME }` with a name from `extensionProviders` of the mesh configuration'
     const key = provider === undefined ? 'action' : 'provider'
-    findings.atKey('SP205', ['spec', key], '`provider.name` must not be empty', help)
+    const message = '`provider.name` must not be empty: requests that the policy matches are refused'
+    findings.report('SP205', ['spec', key], message, help)
   }
 }
 
-function validateDryRun(policy: AuthorizationPolicy, findings: Findings): void {
-  const text = labelOf(policy.meta.annotations, DRY_RUN)
-  if (text === null) return
-  const path = ['metadata', 'annotations', DRY_RUN]
-  if (parseBool(text) === null) {
-    const message = `annotation ${DRY_RUN} has the invalid value ${JSON.stringify(text)}`
-    findings.atValue('SP216', path, message, 'write `"true"` or `"false"`')
-  }
-  if (policy.action !== 'ALLOW' && policy.action !== 'DENY') {
-    const message = `annotation ${DRY_RUN} only supports action ALLOW/DENY, found ${policy.action}`
-    findings.atKey('SP216', path, message, 'remove the annotation')
-  }
-}
-
-function validateSources(rule: Rule, path: Path, findings: Findings): void {
+function validateSources(rule: Rule, path: Path, action: Action, findings: Findings): void {
   const from = rule.from ?? []
   if (from.length > MOST_RULES) {
-    const message = `from may not have more than ${MOST_RULES} entries, found ${from.length}`
-    findings.atKey('SP217', [...path, 'from'], message, 'split the rule')
+    const message = bySchema(`from may not have more than ${MOST_RULES} entries, found ${from.length}`)
+    findings.report('SP217', [...path, 'from'], message, 'split the rule')
   }
   for (const [index, source] of from.entries()) {
     const at = [...path, 'from', index]
@@ -94,41 +82,58 @@ function validateSources(rule: Rule, path: Path, findings: Findings): void {
     const inner = [...at, 'source']
     if (allEmpty(source, findings.written(inner))) {
       const help = 'name a source, or remove the entry: no `from` at all means any source'
-      findings.atKey('SP207', inner, '`from.source` must not be empty', help)
+      findings.report('SP207', inner, '`from.source` must not be empty', help)
     }
-    if (!isEmpty(source.serviceAccounts) && !(isEmpty(source.principals) && isEmpty(source.namespaces))) {
-      const key = source.serviceAccounts.values.length > 0 ? 'serviceAccounts' : 'notServiceAccounts'
-      const help = 'write NAMESPACE/NAME under `serviceAccounts` alone, or a full principal under `principals`'
-      findings.atKey('SP209', [...inner, key], 'cannot set serviceAccounts with namespaces or principals', help)
-    }
-    for (const [field, check] of sourceChecks) checkPair(findings, inner, field, source[field], check)
+    checkIdentityFields(source, inner, findings)
+    for (const [field, check] of sourceChecks) checkPair(findings, inner, field, source[field], check, action)
   }
 }
 
-function validateOperations(rule: Rule, path: Path, findings: Findings): void {
+const accountFields = ['serviceAccounts', 'notServiceAccounts']
+const principalFields = ['principals', 'notPrincipals', 'namespaces', 'notNamespaces']
+
+/** Istio counts values, the schema counts fields. */
+function checkIdentityFields(source: Source, path: Path, findings: Findings): void {
+  const account = accountFields.find((field) => findings.written([...path, field]) !== undefined)
+  if (account === undefined) return
+  if (!principalFields.some((field) => findings.written([...path, field]) !== undefined)) return
+  const text = 'cannot set serviceAccounts with namespaces or principals'
+  const byIstio = !isEmpty(source.serviceAccounts) && !(isEmpty(source.principals) && isEmpty(source.namespaces))
+  const help = 'write NAMESPACE/NAME under `serviceAccounts` alone, or a full principal under `principals`'
+  findings.report('SP209', [...path, account], byIstio ? text : bySchema(`${text}, even if empty`), help)
+}
+
+function validateOperations(rule: Rule, path: Path, action: Action, findings: Findings): void {
   for (const [index, operation] of (rule.to ?? []).entries()) {
     const at = [...path, 'to', index]
     if (!isWritten(findings, at, 'operation', '`to.operation`')) continue
     const inner = [...at, 'operation']
     if (allEmpty(operation, findings.written(inner))) {
       const help = 'name an operation, or remove the entry: no `to` at all means any operation'
-      findings.atKey('SP207', inner, '`to.operation` must not be empty', help)
+      findings.report('SP207', inner, '`to.operation` must not be empty', help)
     }
-    for (const [field, check] of operationChecks) checkPair(findings, inner, field, operation[field], check)
+    for (const [field, check] of operationChecks) checkPair(findings, inner, field, operation[field], check, action)
   }
 }
 
 function isWritten(findings: Findings, path: Path, key: string, what: string): boolean {
   const value: Json | undefined = findings.written([...path, key])
   if (value !== undefined) return true
-  findings.atValue('SP207', path, `${what} must not be nil`, `write what it matches under \`${key}\``)
+  findings.report('SP207', path, `${what} must not be nil`, `write what it matches under \`${key}\``)
   return false
 }
 
-function checkPair(findings: Findings, path: Path, field: string, pair: Values, check: ValuesCheck): void {
+function checkPair(
+  findings: Findings,
+  path: Path,
+  field: string,
+  pair: Values,
+  check: ValuesCheck,
+  action: Action,
+): void {
   const not = notField(field)
-  check(findings, [...path, field], capital(field), pair.values)
-  check(findings, [...path, not], capital(not), pair.notValues)
+  check(findings, [...path, field], capital(field), pair.values, action)
+  check(findings, [...path, not], capital(not), pair.notValues, action)
 }
 
 const identityFields = ['namespaces', 'serviceAccounts', 'trustDomains', 'principals', 'requestPrincipals'] as const
@@ -144,7 +149,7 @@ const identityKeys: ReadonlySet<string> = new Set([
 function validateCustomRule(rule: Rule, path: Path, findings: Findings): void {
   const help = 'let the authorizer look at it, or write an ALLOW or DENY policy with it beside this one'
   const unsupported = (at: Path, name: string) =>
-    findings.atKey('SP206', at, `${name} is currently not supported with CUSTOM action`, help)
+    findings.report('SP206', at, `${name} is currently not supported with CUSTOM action`, help)
   for (const [index, source] of (rule.from ?? []).entries()) {
     for (const field of identityFields) {
       const inner = [...path, 'from', index, 'source']
@@ -155,7 +160,7 @@ function validateCustomRule(rule: Rule, path: Path, findings: Findings): void {
   }
   for (const [index, { key }] of rule.when.entries()) {
     if (identityKeys.has(key) || key.startsWith('request.auth.')) {
-      findings.atValue(
+      findings.report(
         'SP206',
         [...path, 'when', index, 'key'],
         `${key} is currently not supported with CUSTOM action`,
@@ -173,12 +178,14 @@ function warnOfTcp(rule: Rule, path: Path, findings: Findings): void {
   const to = rule.to ?? []
   const tcpSource = from.some((source) => tcpSourceFields.some((field) => !isEmpty(source[field])))
   const tcpOperation = to.some((operation) => !isEmpty(operation.ports))
-  const httpOnly = to.length > 0 ? !tcpOperation : from.length > 0 && !tcpSource
+  const fromExists = from.some((_, i) => findings.written([...path, 'from', i, 'source']) !== undefined)
+  const toExists = to.some((_, i) => findings.written([...path, 'to', i, 'operation']) !== undefined)
+  const httpOnly = toExists ? !tcpOperation : fromExists && !tcpSource
   if (!httpOnly) return
   const message =
     'this rule will deny all traffic to TCP ports under its scope due to the use of only HTTP attributes in a DENY rule'
   const help = "name the HTTP ports in the rule: `to: [{ operation: { ports: ['8080'] } }]`"
-  findings.atValue('SP251', path, message, help)
+  findings.report('SP251', path, message, help)
 }
 
 /** A misspelt field has been reported as such: what was meant is not empty. */

@@ -1,6 +1,7 @@
 import type { Path } from '../../source/document.ts'
 import { suggest } from '../../source/suggest.ts'
-import type { When } from '../authorization-policy.ts'
+import type { Action, When } from '../authorization-policy.ts'
+import { ofUnknownKey, ofUnusableValue } from './consequence.ts'
 import type { Findings } from './findings.ts'
 import type { ValuesCheck } from './values.ts'
 import { checkIps, checkNotEmpty, checkPorts, checkServiceAccounts, checkWildcards } from './values.ts'
@@ -40,34 +41,68 @@ const replaced: readonly { readonly prefix: string; readonly message: string; re
 ]
 
 /** One `when` entry; `path` leads to it. */
-export function validateCondition(findings: Findings, path: Path, { key, values, notValues }: When): void {
+export function validateCondition(
+  findings: Findings,
+  path: Path,
+  { key, values, notValues }: When,
+  action: Action,
+): void {
   if (key === '') {
-    findings.atKey('SP214', path, '`key` must not be empty', 'write what is compared: `key: request.headers[x-user]`')
+    findings.report('SP214', path, '`key` must not be empty', 'write what is compared: `key: request.headers[x-user]`')
     return
   }
   if (values.length === 0 && notValues.length === 0) {
     const message = `at least one of \`values\` or \`notValues\` must be set for key ${key}`
-    findings.atKey('SP214', path, message, 'write `values: ["*"]` for anything that is present')
+    findings.report('SP214', path, message, 'write `values: ["*"]` for anything that is present')
     return
   }
   const check = plainKeys.get(key) ?? (mapKeys.some((prefix) => key.startsWith(prefix)) ? checkNotEmpty : null)
   if (check === null) {
-    unknownKey(findings, path, key)
+    unknownKey(findings, path, key, action)
+    checkNotEmpty(findings, [...path, 'values'], key, values, action)
+    checkNotEmpty(findings, [...path, 'notValues'], key, notValues, action)
     return
   }
-  if (!plainKeys.has(key) && !/^[^[]+\[.+\]$/.test(key)) {
-    const base = key.replace(/[[\].]*$/, '')
-    const help = `write \`${base}[NAME]\``
-    findings.atValue('SP214', [...path, 'key'], `bad key (${key}): should have format a[b]`, help)
-  }
-  check(findings, [...path, 'values'], key, values)
-  check(findings, [...path, 'notValues'], key, notValues)
+  if (!plainKeys.has(key)) checkMapKey(findings, path, key, action)
+  check(findings, [...path, 'values'], key, values, action)
+  check(findings, [...path, 'notValues'], key, notValues, action)
 }
 
-function unknownKey(findings: Findings, path: Path, key: string): void {
+/** Istio's validation looks at how a key begins and ends, its compiler at what stands between. */
+function checkMapKey(findings: Findings, path: Path, key: string, action: Action): void {
+  const effect = ofUnusableValue(action, false)
+  if (!isMapKey(key)) {
+    const message = `bad key (${key}): should have format a[b]; ${effect}`
+    findings.report('SP214', [...path, 'key'], message, `write \`${withBrackets(key)}\``)
+    return
+  }
+  const base = ['request.headers', 'request.auth.claims'].find((prefix) => key.startsWith(prefix))
+  if (base === undefined || key.startsWith('[', base.length)) return
+  const message = `\`${key}\` is no key, but passes Istio's validation; ${effect}`
+  findings.report('SP255', [...path, 'key'], message, `write \`${base}${key.slice(key.indexOf('['))}\``)
+}
+
+/** What a key with a name outside of brackets was meant to be. */
+function withBrackets(key: string): string {
+  const base = mapKeys.find((prefix) => key.startsWith(prefix)) ?? ''
+  if (base.endsWith('.')) return `${base}FILTER[KEY]`
+  const name = key.slice(base.length).replace(/^[.[]/, '')
+  const end = name.search(/[[\]]/)
+  const bare = end === -1 ? name : name.slice(0, end)
+  return `${base}[${bare === '' ? 'NAME' : bare}]`
+}
+
+/** `a[b]`, where `b` may hold anything. */
+function isMapKey(key: string): boolean {
+  const open = key.indexOf('[')
+  return open > 0 && key.endsWith(']') && open < key.length - 2
+}
+
+function unknownKey(findings: Findings, path: Path, key: string, action: Action): void {
+  const effect = ofUnknownKey(action)
   const old = replaced.find(({ prefix }) => key === prefix || key.startsWith(`${prefix}[`))
   if (old !== undefined) {
-    findings.atValue('SP215', [...path, 'key'], `attribute ${key} ${old.message}`, old.help)
+    findings.report('SP215', [...path, 'key'], `attribute ${key} ${old.message}; ${effect}`, old.help)
     return
   }
   const bracket = key.indexOf('[')
@@ -78,5 +113,5 @@ function unknownKey(findings: Findings, path: Path, key: string): void {
     near === null
       ? `it is one of ${[...plainKeys.keys(), ...mapKeys.map((k) => `${k}[..]`)].join(', ')}`
       : `write \`${near}${name}\``
-  findings.atValue('SP215', [...path, 'key'], `unknown attribute: ${key}`, help)
+  findings.report('SP215', [...path, 'key'], `unknown attribute: ${key}; ${effect}`, help)
 }

@@ -5,6 +5,11 @@ import type { Json, Path } from '../../source/document.ts'
 import { valueAt } from '../../source/value.ts'
 import type { Origin } from '../resource.ts'
 
+/** What a cluster's API server refuses by the schema of the kind, and Istio's own validation does not. */
+export function bySchema(message: string): string {
+  return `refused by the API server: ${message}`
+}
+
 /** Collects what is wrong with one resource; paths start at the resource's root. */
 export class Findings {
   readonly #origin: Origin
@@ -15,24 +20,15 @@ export class Findings {
     this.#diagnostics = diagnostics
   }
 
-  /** Reports at a key. */
-  atKey(code: Code, path: Path, message: string, help: string): void {
-    this.#report(code, path, 'key', message, help)
-  }
-
-  /** Reports at a value. */
-  atValue(code: Code, path: Path, message: string, help: string): void {
-    this.#report(code, path, 'value', message, help)
+  /** Reports at a key, or at an item of a list. */
+  report(code: Code, path: Path, message: string, help: string): void {
+    const { document, path: root } = this.#origin
+    this.#diagnostics.push(diagnostic(code, { document, path: [...root, ...path] }, message, { help }))
   }
 
   /** What the user wrote, where the decoded form does not tell absent from empty. Null counts as absent. */
   written(path: Path): Json | undefined {
     const value = valueAt(this.#origin.document.value, [...this.#origin.path, ...path])
     return value === null ? undefined : value
-  }
-
-  #report(code: Code, path: Path, at: 'key' | 'value', message: string, help: string): void {
-    const { document, path: root } = this.#origin
-    this.#diagnostics.push(diagnostic(code, { document, path: [...root, ...path], at }, message, { help }))
   }
 }

@@ -2,11 +2,9 @@ import type { Diagnostic } from '../../source/diagnostic.ts'
 import type { Path } from '../../source/document.ts'
 import { suggest } from '../../source/suggest.ts'
 import type { AuthorizationPolicy } from '../authorization-policy.ts'
-import { selects } from '../labels.ts'
 import type { Mesh } from '../mesh.ts'
 import { providerProblems, registryProblem } from '../providers.ts'
 import { findService } from '../registry.ts'
-import type { Labels } from '../resource.ts'
 import { Findings } from './findings.ts'
 
 /** The providers of the mesh configuration, and whether their hosts are in the mesh. */
@@ -22,10 +20,11 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
     const index = names?.indexOf(provider.name) ?? -1
     const at = [entries, index]
     const problems = providerProblems(provider)
-    for (const { path, message, help } of problems) findings.atValue('SP240', [...at, ...path], message, help)
+    for (const { path, message, help } of problems)
+      findings.report('SP240', [...at, ...path], `${message}${REFUSED}`, help)
     if (provider.name.includes('.')) {
       const message = `the provider name ${JSON.stringify(provider.name)} has a point, which newer releases of Istio refuse`
-      findings.atValue('SP253', [...at, 'name'], message, `write \`${provider.name.replaceAll('.', '-')}\``)
+      findings.report('SP253', [...at, 'name'], message, `write \`${provider.name.replaceAll('.', '-')}\``)
     }
     const reason = problems.length > 0 ? null : registryProblem(mesh, provider)
     if (reason === null) continue
@@ -36,9 +35,11 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
       near === null
         ? 'write the full name of a Service (`NAME.NAMESPACE.svc.cluster.local`), or add a ServiceEntry for the host'
         : `write \`${near}\``
-    findings.atValue('SP303', [...at, kind, 'service'], reason, help)
+    findings.report('SP303', [...at, kind, 'service'], `${reason}${REFUSED}`, help)
   }
 }
+
+const REFUSED = ': requests that a CUSTOM policy of this provider matches are refused'
 
 /** Istio refuses a mesh configuration with another name; it becomes part of certificates and of file names. */
 export function validateTrustDomainNames(mesh: Mesh, diagnostics: Diagnostic[]): void {
@@ -48,7 +49,7 @@ export function validateTrustDomainNames(mesh: Mesh, diagnostics: Diagnostic[]):
   const check = (path: Path, name: string) => {
     if (isTrustDomainName(name)) return
     const help = 'write a name like that of a host: `cluster.local`'
-    findings.atValue('SP210', path, `trust domain name ${JSON.stringify(name)} invalid`, help)
+    findings.report('SP210', path, `trust domain name ${JSON.stringify(name)} invalid`, help)
   }
   const written = (name: string, other: string) => (findings.written([name]) === undefined ? other : name)
   check([written('trustDomain', 'trust_domain')], trustDomain)
@@ -64,14 +65,18 @@ function isTrustDomainName(name: string): boolean {
   return labels.every((text, i) => label.test(text) || (text === '' && i > 0 && i === labels.length - 1))
 }
 
+/** Names of providers that a message lists. */
+const MOST_NAMED = 20
+
 /** A CUSTOM policy whose provider is not declared is valid for Istio, whose proxies then refuse what it matches. */
 export function validateProviderName(mesh: Mesh, policy: AuthorizationPolicy, findings: Findings): void {
   const { provider } = policy
   if (provider === null || provider === '') return
   const names = mesh.config.providers.map(({ name }) => name)
   if (names.includes(provider)) return
+  const shown = names.length > MOST_NAMED ? [...names.slice(0, MOST_NAMED), '..'] : names
   const message =
-    `available providers are [${names.join(' ')}] but found ${JSON.stringify(provider)}: ` +
+    `available providers are [${shown.join(' ')}] but found ${JSON.stringify(provider)}: ` +
     'requests that the policy matches are refused'
   const near = suggest(provider, names)
   const declare = 'declare it under `extensionProviders` of the mesh configuration'
@@ -81,50 +86,5 @@ export function validateProviderName(mesh: Mesh, policy: AuthorizationPolicy, fi
     : near === null
       ? declare
       : `write \`${near}\`, or ${declare}`
-  findings.atValue('SP301', ['spec', 'provider', 'name'], message, help)
-}
-
-/** Warns of a selector that selects nothing, where there are workloads that it could select. */
-export class SelectorCheck {
-  readonly #mesh: Mesh
-  readonly #labels = new Map<string, Labels[]>()
-
-  constructor(mesh: Mesh) {
-    this.#mesh = mesh
-    for (const { namespace, labels } of mesh.workloads.values()) {
-      const known = this.#labels.get(namespace)
-      if (known === undefined) this.#labels.set(namespace, [labels])
-      else known.push(labels)
-    }
-  }
-
-  check(namespace: string, selector: Labels | null, path: readonly string[], findings: Findings): void {
-    if (selector === null || Object.keys(selector).length === 0) return
-    const everywhere = namespace === this.#mesh.config.rootNamespace
-    const candidates = everywhere ? [...this.#labels.values()].flat() : (this.#labels.get(namespace) ?? [])
-    if (candidates.length === 0 || candidates.some((labels) => selects(selector, labels))) return
-    const written = Object.entries(selector).map(([key, value]) => `${key}=${value}`)
-    const where = everywhere ? 'in the mesh' : `in the namespace \`${namespace}\``
-    findings.atKey(
-      'SP302',
-      path,
-      `no workload ${where} has the labels ${written.join(', ')}`,
-      helpFor(selector, candidates),
-    )
-  }
-}
-
-/** The value that a label of that name has, if one was probably meant. */
-function helpFor(selector: Labels, candidates: readonly Labels[]): string {
-  for (const [key, value] of Object.entries(selector)) {
-    const values = new Set(candidates.flatMap((labels) => (Object.hasOwn(labels, key) ? [labels[key] as string] : [])))
-    if (values.size === 0) {
-      const near = suggest(key, new Set(candidates.flatMap((labels) => Object.keys(labels))))
-      if (near !== null) return `write the label \`${near}\``
-    } else if (!values.has(value)) {
-      const near = suggest(value, values)
-      if (near !== null) return `write \`${key}: ${near}\``
-    }
-  }
-  return "compare them with the labels of the workload's Pods"
+  findings.report('SP301', ['spec', 'provider', 'name'], message, help)
 }

@@ -1,93 +1,169 @@
-/** Rules by number, ascending; a number is the rule's place in Envoy's order. */
-export type RuleList = readonly number[]
-
-/** Looks at rules that may match: returns the lowest matching number, or `best` when none is lower. */
-export type Scan<T> = (rules: RuleList, subject: T, best: number) => number
+import type { Owner } from './owner.ts'
 
 /**
  * A compressed tree of texts. Walking it costs a step a character of the text at most, however many texts it holds, and
- * allocates nothing. Texts are read forwards, or backwards for suffixes.
+ * allocates nothing. Changing it copies the nodes on one way down. A tree is its root, whose edge is empty, or null.
  */
-export class Radix {
-  readonly #root: Node = { edge: '', exact: [], open: [], children: null }
-  readonly #backwards: boolean
-
-  constructor(direction: 'forwards' | 'backwards') {
-    this.#backwards = direction === 'backwards'
-  }
-
-  /** `exact`: the whole text. `open`: every text that begins (or, backwards, ends) so. */
-  add(text: string, kind: 'exact' | 'open', rule: number): void {
-    let node = this.#root
-    let rest = this.#backwards ? reverse(text) : text
-    while (rest !== '') {
-      node.children ??= new Map()
-      const { children } = node
-      const code = rest.charCodeAt(0)
-      const child = children.get(code)
-      if (child === undefined) {
-        const leaf: Node = { edge: rest, exact: [], open: [], children: null }
-        children.set(code, leaf)
-        node = leaf
-        rest = ''
-        break
-      }
-      const shared = sharedLength(child.edge, rest)
-      if (shared < child.edge.length) {
-        const upper: Node = { edge: child.edge.slice(0, shared), exact: [], open: [], children: new Map() }
-        child.edge = child.edge.slice(shared)
-        upper.children?.set(child.edge.charCodeAt(0), child)
-        children.set(code, upper)
-        node = upper
-      } else {
-        node = child
-      }
-      rest = rest.slice(shared)
-    }
-    const list = kind === 'exact' ? node.exact : node.open
-    // A rule may name a text twice; rules are added in ascending order.
-    if (list.at(-1) !== rule) list.push(rule)
-  }
-
-  /** Scans every list whose text fits `text` between `from` and `to`. */
-  visit<T>(text: string, from: number, to: number, subject: T, scan: Scan<T>, best: number): number {
-    let node = this.#root
-    let at = this.#backwards ? to - 1 : from
-    const step = this.#backwards ? -1 : 1
-    const end = this.#backwards ? from - 1 : to
-    let lowest = best
-    for (;;) {
-      if (node.open.length > 0) lowest = scan(node.open, subject, lowest)
-      if (at === end) return node.exact.length > 0 ? scan(node.exact, subject, lowest) : lowest
-      const child: Node | undefined = node.children?.get(text.charCodeAt(at))
-      if (child === undefined) return lowest
-      const { edge } = child
-      for (let i = 0; i < edge.length; i++) {
-        if (at === end || text.charCodeAt(at) !== edge.charCodeAt(i)) return lowest
-        at += step
-      }
-      node = child
-    }
-  }
-}
-
-interface Node {
+export interface RadixNode<V> {
+  readonly owner: Owner
   edge: string
-  readonly exact: number[]
-  readonly open: number[]
-  children: Map<number, Node> | null
+  /** For the whole text. */
+  exact: V | null
+  /** For every text that begins so. */
+  open: V | null
+  /** How the edges of the children begin, ascending; arrays, because a walk through cold memory pays for each step. */
+  codes: number[]
+  children: RadixNode<V>[]
 }
 
-function sharedLength(a: string, b: string): number {
-  const most = Math.min(a.length, b.length)
-  let i = 0
-  while (i < most && a.charCodeAt(i) === b.charCodeAt(i)) i++
-  return i
+export type RadixKind = 'exact' | 'open'
+
+/** The tree with `change` applied to the value under `text`; null is no value. */
+export function changeRadix<V>(
+  root: RadixNode<V> | null,
+  text: string,
+  kind: RadixKind,
+  owner: Owner,
+  change: (value: V | null) => V | null,
+): RadixNode<V> | null {
+  const top: RadixNode<V> = root === null ? leaf(owner, '') : own(root, owner)
+  const way = [top]
+  let node = top
+  for (let at = 0; at < text.length; at += node.edge.length) {
+    const code = text.charCodeAt(at)
+    const place = placeOf(node.codes, code)
+    if (node.codes[place] === code) {
+      const next = split(node.children[place] as RadixNode<V>, text, at, owner)
+      node.children[place] = next
+      node = next
+    } else {
+      const next = leaf<V>(owner, text.slice(at))
+      node.codes = node.codes.toSpliced(place, 0, code)
+      node.children = node.children.toSpliced(place, 0, next)
+      node = next
+    }
+    way.push(node)
+  }
+  node[kind] = change(node[kind])
+  for (let i = way.length - 1; i > 0; i--) {
+    if (!tidy(way[i] as RadixNode<V>, way[i - 1] as RadixNode<V>, owner)) break
+  }
+  return isEmpty(top) ? null : top
 }
 
-/** By UTF-16 unit, as the walk goes. */
-function reverse(text: string): string {
-  let reversed = ''
-  for (let i = text.length - 1; i >= 0; i--) reversed += text[i]
-  return reversed
+export function childOf<V>({ codes, children }: RadixNode<V>, code: number): RadixNode<V> | null {
+  if (codes.length <= 8) {
+    for (let i = 0; i < codes.length; i++) if (codes[i] === code) return children[i] as RadixNode<V>
+    return null
+  }
+  const place = placeOf(codes, code)
+  return codes[place] === code ? (children[place] as RadixNode<V>) : null
+}
+
+export function getRadix<V>(root: RadixNode<V> | null, text: string, kind: RadixKind): V | null {
+  let node = root
+  for (let at = 0; node !== null && at < text.length; ) {
+    const child: RadixNode<V> | null = childOf(node, text.charCodeAt(at))
+    if (child === null || !text.startsWith(child.edge, at)) return null
+    at += child.edge.length
+    node = child
+  }
+  return node === null ? null : node[kind]
+}
+
+/**
+ * Whether `holds` says so of a value that is kept for every text that begins like the one that is read from `from`, by
+ * `step`, to `end`, which is outside.
+ */
+export function someOpen<V>(
+  tree: RadixNode<V> | null,
+  text: string,
+  from: number,
+  end: number,
+  step: 1 | -1,
+  holds: (value: V, text: string) => boolean,
+): boolean {
+  let at = from
+  for (let node = tree; node !== null; ) {
+    if (node.open !== null && holds(node.open, text)) return true
+    const child: RadixNode<V> | null = at === end ? null : childOf(node, text.charCodeAt(at))
+    if (child === null) return false
+    const { edge } = child
+    for (let i = 0; i < edge.length; i++, at += step) {
+      if (at === end || text.charCodeAt(at) !== edge.charCodeAt(i)) return false
+    }
+    node = child
+  }
+  return false
+}
+
+function placeOf(codes: readonly number[], code: number): number {
+  let low = 0
+  let high = codes.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((codes[middle] as number) < code) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+const NONE: never[] = []
+
+function leaf<V>(owner: Owner, edge: string): RadixNode<V> {
+  return made<V>(owner, edge, null, null, NONE, NONE)
+}
+
+function own<V>(node: RadixNode<V>, owner: Owner): RadixNode<V> {
+  if (node.owner === owner) return node
+  const { edge, exact, open, codes, children } = node
+  // The codes are replaced rather than changed.
+  return made(owner, edge, exact, open, codes, children.length === 0 ? NONE : children.slice())
+}
+
+/** The only place where nodes are made, so that walks meet objects of one shape. */
+function made<V>(
+  owner: Owner,
+  edge: string,
+  exact: V | null,
+  open: V | null,
+  codes: number[],
+  children: RadixNode<V>[],
+): RadixNode<V> {
+  return { owner, edge, exact, open, codes, children }
+}
+
+/** The child, or its upper part where `text` leaves its edge. */
+function split<V>(child: RadixNode<V>, text: string, at: number, owner: Owner): RadixNode<V> {
+  const { edge } = child
+  const most = Math.min(edge.length, text.length - at)
+  let shared = 1
+  while (shared < most && edge.charCodeAt(shared) === text.charCodeAt(at + shared)) shared++
+  const lower = own(child, owner)
+  if (shared === edge.length) return lower
+  const upper = leaf<V>(owner, edge.slice(0, shared))
+  lower.edge = edge.slice(shared)
+  upper.codes = [lower.edge.charCodeAt(0)]
+  upper.children = [lower]
+  return upper
+}
+
+/** Takes a node without values away, or joins it with its only child. Says whether the parent lost a child. */
+function tidy<V>(node: RadixNode<V>, parent: RadixNode<V>, owner: Owner): boolean {
+  if (node.exact !== null || node.open !== null) return false
+  const place = placeOf(parent.codes, node.edge.charCodeAt(0))
+  if (isEmpty(node)) {
+    parent.codes = parent.codes.toSpliced(place, 1)
+    parent.children = parent.children.toSpliced(place, 1)
+    return true
+  }
+  if (node.children.length > 1) return false
+  const joined = own(node.children[0] as RadixNode<V>, owner)
+  joined.edge = node.edge + joined.edge
+  parent.children[place] = joined
+  return false
+}
+
+function isEmpty<V>(node: RadixNode<V>): boolean {
+  return node.exact === null && node.open === null && node.children.length === 0
 }

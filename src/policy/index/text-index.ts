@@ -1,38 +1,59 @@
 import type { TextKey } from './anchor.ts'
-import { Radix, type Scan } from './radix.ts'
+import type { Owner } from './owner.ts'
+import { changeRadix, getRadix, type RadixNode } from './radix.ts'
 
-/** The anchors on one text of a request. */
-export class TextIndex {
-  #forwards: Radix | null = null
-  #backwards: Radix | null = null
-  readonly #any: number[] = []
+/** Values by what a text must look like. Immutable but for its trees' owner. */
+export interface TextIndex<V> {
+  readonly forwards: RadixNode<V> | null
+  /** Of reversed texts, for suffixes. */
+  readonly backwards: RadixNode<V> | null
+  readonly any: V | null
+}
 
-  add(key: TextKey, rule: number): void {
-    switch (key.shape) {
-      case 'exact':
-        this.#forwards ??= new Radix('forwards')
-        this.#forwards.add(key.text, 'exact', rule)
-        return
-      case 'prefix':
-        this.#forwards ??= new Radix('forwards')
-        this.#forwards.add(key.text, 'open', rule)
-        return
-      case 'suffix':
-        this.#backwards ??= new Radix('backwards')
-        this.#backwards.add(key.text, 'open', rule)
-        return
-      case 'any':
-        if (this.#any.at(-1) !== rule) this.#any.push(rule)
-        return
-      default:
-        key satisfies never
-    }
+export function changeText<V>(
+  index: TextIndex<V> | null,
+  key: TextKey,
+  owner: Owner,
+  change: (value: V | null) => V | null,
+): TextIndex<V> | null {
+  const { forwards, backwards, any } = index ?? { forwards: null, backwards: null, any: null }
+  switch (key.shape) {
+    case 'exact':
+      return made(changeRadix(forwards, key.text, 'exact', owner, change), backwards, any)
+    case 'prefix':
+      return made(changeRadix(forwards, key.text, 'open', owner, change), backwards, any)
+    case 'suffix':
+      return made(forwards, changeRadix(backwards, reverse(key.text), 'open', owner, change), any)
+    case 'any':
+      return made(forwards, backwards, change(any))
+    default:
+      return key satisfies never
   }
+}
 
-  visit<T>(text: string, from: number, to: number, subject: T, scan: Scan<T>, best: number): number {
-    let lowest = best
-    if (this.#forwards !== null) lowest = this.#forwards.visit(text, from, to, subject, scan, lowest)
-    if (this.#backwards !== null) lowest = this.#backwards.visit(text, from, to, subject, scan, lowest)
-    return this.#any.length > 0 ? scan(this.#any, subject, lowest) : lowest
+export function getText<V>(index: TextIndex<V> | null, key: TextKey): V | null {
+  if (index === null) return null
+  switch (key.shape) {
+    case 'exact':
+      return getRadix(index.forwards, key.text, 'exact')
+    case 'prefix':
+      return getRadix(index.forwards, key.text, 'open')
+    case 'suffix':
+      return getRadix(index.backwards, reverse(key.text), 'open')
+    case 'any':
+      return index.any
+    default:
+      return key satisfies never
   }
+}
+
+function made<V>(forwards: RadixNode<V> | null, backwards: RadixNode<V> | null, any: V | null): TextIndex<V> | null {
+  return forwards === null && backwards === null && any === null ? null : { forwards, backwards, any }
+}
+
+/** By UTF-16 unit, as walks go. */
+export function reverse(text: string): string {
+  let reversed = ''
+  for (let i = text.length - 1; i >= 0; i--) reversed += text[i]
+  return reversed
 }

@@ -48,10 +48,8 @@ function enter(tree: Tree, node: ParsedNode, step: string | number): Entered | n
   }
   if (!isMap(node)) return null
   const map = node as MapNode
-  for (const pair of map.items) {
-    if (!isMergeKey(pair.key) && keyText(tree, pair.key) === String(step))
-      return { key: pair.key.range[0], node: pair.value }
-  }
+  const own = pairsOf(tree, map).get(String(step))
+  if (own !== undefined) return { key: own.key.range[0], node: own.value }
   for (const pair of map.items) {
     if (pair.value === null || !isMergeKey(pair.key)) continue
     const sources = isSeq(pair.value) ? (pair.value as YAMLSeq<ParsedNode>).items : [pair.value]
@@ -62,6 +60,21 @@ function enter(tree: Tree, node: ParsedNode, step: string | number): Entered | n
     }
   }
   return null
+}
+
+const pairs = new WeakMap<MapNode, ReadonlyMap<string, MapNode['items'][number]>>()
+
+/** The pairs of a mapping by key. One of 100,000 keys is asked for as many times as it has something wrong in it. */
+function pairsOf(tree: Tree, map: MapNode): ReadonlyMap<string, MapNode['items'][number]> {
+  const known = pairs.get(map)
+  if (known !== undefined) return known
+  const made = new Map<string, MapNode['items'][number]>()
+  for (const pair of map.items) {
+    const text = isMergeKey(pair.key) ? null : keyText(tree, pair.key)
+    if (text !== null && !made.has(text)) made.set(text, pair)
+  }
+  pairs.set(map, made)
+  return made
 }
 
 function keyText(tree: Tree, node: ParsedNode): string | null {

@@ -6,10 +6,11 @@ export interface Chunk {
 
 /**
  * Cuts a stream at its document markers. `---` or `...` at the start of a line can stand nowhere else in YAML, not even
- * inside a scalar (YAML 1.2, c-forbidden), so that documents can be parsed, and fail, one by one.
+ * inside a scalar (YAML 1.2, c-forbidden), so that documents can be parsed, and fail, one by one. `from` is where to
+ * start: the beginning, or where a part of this text starts. What comes out depends on nothing before it.
  */
-export function* split(text: string): Generator<Chunk> {
-  let start = text.charCodeAt(0) === 0xfeff ? 1 : 0
+export function* split(text: string, from = 0): Generator<Chunk> {
+  let start = from === 0 && text.charCodeAt(0) === 0xfeff ? 1 : from
   let at = start
   let directives = false
   while (at < text.length) {

@@ -5,49 +5,48 @@ import { convert } from './convert.ts'
 import type { Problem } from './problem.ts'
 import { split } from './split.ts'
 
-/** One document of a text. */
+/** One document of a text. Offsets count within its own part of the text. */
 export interface ParsedDocument {
   readonly value: Json
-  /** The document's part of the text, by offsets. */
-  readonly start: number
-  readonly end: number
   /** The offset of its content. */
   readonly root: number
 }
 
-/**
- * Parses a text as a stream of YAML documents (JSON is one form of it). The documents that are good come out whatever is
- * wrong with others. Nothing outside this folder knows which library reads YAML.
- */
+/** What the part of a text that holds one document comes to. */
+export interface ParsedChunk {
+  /** Null where there is none: nothing but comments, or nothing that can be read (then there are problems). */
+  readonly document: ParsedDocument | null
+  readonly problems: readonly Problem[]
+}
+
+const NOTHING: ParsedChunk = { document: null, problems: [] }
+
+/** Parses a part that `split` cut. Nothing outside this folder knows which library reads YAML. */
+export function parseChunk(text: string): ParsedChunk {
+  if (text.length > limits.documentLength) {
+    return { document: null, problems: [tooLong('the document', limits.documentLength)] }
+  }
+  if (isBareMarker(text)) return NOTHING
+  const tree = compose(text)
+  const { value, problems } = convert(tree)
+  if (tree.problems.length > 0 || problems.length > 0) {
+    return { document: null, problems: [...tree.problems, ...problems] }
+  }
+  if (tree.root === null || isEmpty(tree.root)) return NOTHING
+  return { document: { value, root: tree.root.range[0] }, problems: [] }
+}
+
+/** Parses a text as a stream of documents; the offsets of problems are those of the text. */
 export function parseStream(text: string): {
   readonly documents: readonly ParsedDocument[]
   readonly problems: readonly Problem[]
 } {
   const documents: ParsedDocument[] = []
   const problems: Problem[] = []
-  if (text.length > limits.textLength) {
-    return { documents, problems: [tooLong('the text', 0, limits.textLength)] }
-  }
-  let chunks = 0
   for (const { start, end } of split(text)) {
-    if (++chunks > limits.documents) {
-      problems.push({ code: 'SP003', offset: start, message: `there are more than ${limits.documents} documents` })
-      break
-    }
-    if (end - start > limits.documentLength) {
-      problems.push(tooLong('the document', start, limits.documentLength))
-      continue
-    }
-    const chunk = text.slice(start, end)
-    if (isBareMarker(chunk)) continue
-    const tree = compose(chunk)
-    const converted = convert(tree)
-    for (const problem of [...tree.problems, ...converted.problems]) {
-      problems.push({ ...problem, offset: start + problem.offset })
-    }
-    if (tree.problems.length > 0 || converted.problems.length > 0) continue
-    if (tree.root === null || isEmpty(tree.root)) continue
-    documents.push({ value: converted.value, start, end, root: start + tree.root.range[0] })
+    const chunk = parseChunk(text.slice(start, end))
+    if (chunk.document !== null) documents.push(chunk.document)
+    for (const problem of chunk.problems) problems.push({ ...problem, offset: start + problem.offset })
   }
   return { documents, problems }
 }
@@ -61,7 +60,7 @@ function isEmpty(root: { readonly range: readonly number[]; readonly tag?: strin
   return root.range[0] === root.range[1] && root.tag === undefined
 }
 
-function tooLong(what: string, offset: number, limit: number): Problem {
+export function tooLong(what: string, limit: number): Problem {
   const message = `${what} is longer than ${limit / (1024 * 1024)} MiB`
-  return { code: 'SP003', offset, message, help: 'split it into several files or documents' }
+  return { code: 'SP003', offset: 0, message, help: 'split it into several files or documents' }
 }

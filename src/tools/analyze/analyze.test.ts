@@ -44,12 +44,12 @@ const ALLOW_GET = 'action: ALLOW\nrules: [{ to: [{ operation: { methods: [GET] }
 const select = (app: string) => `selector: { matchLabels: { app: ${app} } }\n`
 
 test('an ALLOW policy behind a DENY rule that matches everything', () => {
-  assert.deepEqual(found(policy('deny', DENY_ALL) + policy('allow', ALLOW_GET)), ['SP401 allow'])
+  assert.deepEqual(found(policy('deny', DENY_ALL) + policy('allow', ALLOW_GET)), ['SP401 name: allow'])
   // From the root namespace, and for each workload that the ALLOW policy has.
-  assert.deepEqual(found(policy('deny', DENY_ALL, 'istio-system') + policy('allow', ALLOW_GET)), ['SP401 allow'])
+  assert.deepEqual(found(policy('deny', DENY_ALL, 'istio-system') + policy('allow', ALLOW_GET)), ['SP401 name: allow'])
   const both = workload('a') + workload('b')
   assert.deepEqual(found(both + policy('deny', select('a') + DENY_ALL) + policy('allow', select('a') + ALLOW_GET)), [
-    'SP401 allow',
+    'SP401 name: allow',
   ])
 })
 
@@ -72,7 +72,7 @@ test('an ALLOW policy that takes effect somewhere, or is meant to do nothing, is
 test('several providers on one workload', () => {
   const custom = (name: string, provider: string, more = '') =>
     policy(name, `${more}action: CUSTOM\nprovider:\n  name: ${provider}\nrules: [{}]`)
-  assert.deepEqual(found(custom('one', 'a') + custom('two', 'b')), ['SP402 a', 'SP402 b'])
+  assert.deepEqual(found(custom('one', 'a') + custom('two', 'b')), ['SP402 name: a', 'SP402 name: b'])
   assert.deepEqual(found(custom('one', 'a') + custom('two', 'a')), [])
   const apart = workload('c') + workload('d') + custom('one', 'a', select('c')) + custom('two', 'b', select('d'))
   assert.deepEqual(found(apart), [])
@@ -111,4 +111,119 @@ test('a star that is no wildcard', () => {
   for (const [operation, expected] of cases) assert.deepEqual(found(rule(operation)), expected, operation)
   const header = policy('h', 'action: ALLOW\nrules: [{ when: [{ key: "request.headers[x]", values: [a*b] }] }]')
   assert.deepEqual(found(header), ['SP404 a*b] }] }]'])
+})
+
+test('a value that no request can have, with the one that was meant', () => {
+  const help = (field: string) => {
+    const { documents } = parseSource('mesh.yaml', policy('p', `rules:\n- ${field}`))
+    return analyze(loadMesh(documents, {}).mesh).map(({ code, help }) => `${code} ${help}`)
+  }
+  const to = (operation: string) => help(`to: [{ operation: { ${operation} } }]`)
+  const from = (source: string) => help(`from: [{ source: { ${source} } }]`)
+  const when = (key: string, value: string) => help(`when: [{ key: '${key}', values: ["${value}"] }]`)
+  const write = (text: string) => [`SP405 write \`${text}\``]
+  assert.deepEqual(to('methods: [get]'), write('GET'))
+  assert.deepEqual(to('notMethods: [Post]'), write('POST'))
+  assert.deepEqual(to('paths: [api/v1]'), write('/api/v1'))
+  assert.deepEqual(to('hosts: ["https://a.b/c"]'), write('a.b'))
+  assert.deepEqual(to('hosts: ["a.b/c"]'), write('a.b'))
+  assert.match(to('paths: ["/a?b=c"]')[0] ?? '', /^SP405 write `\/a`; to look at the query, match `request.headers/)
+  assert.match(to('paths: ["https://a.b/c"]')[0] ?? '', /^SP405 write the path alone: `\/c`/)
+  assert.deepEqual(when('connection.sni', 'A.b'), write('a.b'))
+  assert.deepEqual(when('connection.sni', 'a.b:443'), write('a.b'))
+  assert.deepEqual(when('request.headers["x-a"]', 'b'), write('request.headers[x-a]'))
+  assert.deepEqual(when('source.trustDomain', 'spiffe://td'), write('td'))
+  assert.deepEqual(from('principals: ["spiffe://td/ns/a/sa/b"]'), write('td/ns/a/sa/b'))
+  assert.deepEqual(from('principals: [ns/a/sa/b]'), write('cluster.local/ns/a/sa/b'))
+  assert.deepEqual(from('principals: ["ns/a/*"]'), write('cluster.local/ns/a/*'))
+  assert.deepEqual(from('principals: ["system:serviceaccount:a:b"]'), write('cluster.local/ns/a/sa/b'))
+  assert.deepEqual(from('principals: [cluster.local/sa/b]'), write('cluster.local/ns/NAMESPACE/sa/ACCOUNT'))
+  assert.deepEqual(from('serviceAccounts: ["system:serviceaccount:a:b"]'), write('a/b'))
+  const token = (value: string) => from(`requestPrincipals: ["${value}"]`).filter((one) => one.startsWith('SP405'))
+  assert.deepEqual(token('https://*'), write('https://ISSUER/*'))
+  assert.deepEqual(token('https://idp*'), write('https://idp/*'))
+  assert.deepEqual(token('idp'), write('idp/*'))
+  assert.deepEqual(token('*/*'), ['SP405 write `*` for any token'])
+  assert.deepEqual(token('cluster.local/ns/a/sa/b'), ['SP405 a workload belongs in `principals`'])
+
+  const fine = [
+    'to: [{ operation: { methods: [GET, PROPFIND, "g*", x], paths: [/, "/a*", "*/b", "*", "/{*}"], hosts: ["*", "a.*", "a:8080"] } }]',
+    'from: [{ source: { principals: [cluster.local/ns/a/sa/b, "*", "*/sa/b", "cluster.local/*", "cluster.local/ns/a/*", other.td/x, "CN=a"] } }]',
+    'when: [{ key: connection.sni, values: ["*.a.b"] }, { key: "request.headers[X-A]", values: ["GET", "https://a"] }]',
+  ]
+  for (const rule of fine) assert.deepEqual(help(rule), [], rule)
+})
+
+test('a port that no workload has', () => {
+  const service = (target: string | number) =>
+    `apiVersion: v1\nkind: Service\nmetadata: { name: web, namespace: foo }\nspec: { selector: { app: a }, ports: [{ port: 8080, targetPort: ${target} }] }\n---\n`
+  const rule = (ports: string) => policy('p', `${select('a')}rules:\n- to: [{ operation: { ports: [${ports}] } }]`)
+  assert.deepEqual(found(workload('a') + rule('"80"')), [])
+  assert.deepEqual(found(workload('a') + rule('"80", "81"')), ['SP406 "81"] } }]'])
+  assert.deepEqual(found(workload('a') + service(80) + rule('"8080"')), ['SP406 "8080"] } }]'])
+  const { documents } = parseSource('a', workload('a') + service(80) + rule('"8080"'))
+  assert.match(analyze(loadMesh(documents, {}).mesh)[0]?.help ?? '', /the port of the Service `web`.*write `"80"`/)
+  // A workload that declares no port may have any, and one that is not in the files too.
+  assert.deepEqual(found(workload('a').replace('ports: [{ containerPort: 80 }]', '') + rule('"81"')), [])
+  assert.deepEqual(
+    found(workload('b') + rule('"81"').replace('app: a', 'app: zz')).filter((one) => one.startsWith('SP406')),
+    [],
+  )
+})
+
+test('names that are nearly those of the files', () => {
+  const account = workload('a').replace('spec: {', 'spec: { serviceAccountName: frontend,')
+  const from = (source: string, namespace = 'foo') =>
+    policy('p', `rules:\n- from: [{ source: { ${source} } }]`, namespace)
+  const payments = workload('x', 'payments')
+  const codes = (text: string) => found(text).map((one) => one.slice(0, 5))
+  assert.deepEqual(codes(payments + from('namespaces: [paymnets]')), ['SP407'])
+  assert.deepEqual(codes(account + from('serviceAccounts: [foo/fronted]')), ['SP407'])
+  assert.deepEqual(codes(account + from('principals: [cluster.local/ns/foo/sa/frontedn]')), ['SP407'])
+  assert.deepEqual(codes(account + from('principals: [cluster.locla/ns/foo/sa/frontend]')), ['SP407'])
+  assert.deepEqual(codes(account + from('trustDomains: [cluster.loca]')), ['SP407'])
+  const quiet = [
+    payments + from('namespaces: [payments, other, "paymnets*", payments-2, payment1s]'),
+    workload('x', 'team-a') + from('namespaces: [team-b]'),
+    workload('x', 'ns01') + from('namespaces: [ns02]'),
+    account + from('principals: [cluster.local/ns/foo/sa/frontend, cluster.local/ns/bar/sa/fronted]'),
+    account + from('serviceAccounts: [foo/frontend-canary]'),
+  ]
+  for (const text of quiet) assert.deepEqual(codes(text), [], text)
+})
+
+test('targets that do not exist', () => {
+  const gateway =
+    'apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: { name: edge, namespace: foo }\nspec: { gatewayClassName: istio, listeners: [] }\n---\n'
+  const target = (kind: string, name: string, namespace = 'foo') =>
+    policy('p', `targetRefs:\n- group: gateway.networking.k8s.io\n  kind: ${kind}\n  name: ${name}`, namespace)
+  assert.deepEqual(found(gateway + target('Gateway', 'edge')), [])
+  assert.deepEqual(found(gateway + target('Gateway', 'egde')), ['SP408 name: egde'])
+  assert.deepEqual(found(gateway + target('Gateway', 'edge', 'bar')), ['SP408 name: edge'])
+  assert.deepEqual(found(target('Gateway', 'egde')), [])
+  assert.deepEqual(found(target('GatewayClass', 'istio-waypoint', 'istio-system')), [])
+  assert.deepEqual(found(target('GatewayClass', 'istio-waypoint')), ['SP408 name: istio-waypoint'])
+  assert.deepEqual(found(target('GatewayClass', 'istio', 'istio-system')), ['SP408 name: istio'])
+})
+
+test('rules on HTTP at a TCP port', () => {
+  const database =
+    workload('a') +
+    'apiVersion: v1\nkind: Service\nmetadata: { name: a, namespace: foo }\nspec: { selector: { app: a }, ports: [{ name: tcp-db, port: 80 }] }\n---\n'
+  const rule = (action: string, text: string) => policy('p', `action: ${action}\nrules:\n- ${text}`)
+  const effect = (text: string) => {
+    const { documents } = parseSource('a', database + text)
+    return analyze(loadMesh(documents, {}).mesh)
+      .filter(({ code }) => code === 'SP409')
+      .map(({ message }) => message.replace(/^.*: /, ''))
+  }
+  const get = 'to: [{ operation: { methods: [GET] } }]'
+  assert.deepEqual(effect(rule('ALLOW', get)), ['it is left out there, and allows no connection'])
+  assert.deepEqual(effect(rule('DENY', 'when: [{ key: "request.headers[a]", values: [b] }]')), [
+    'it denies every connection that the rest of it matches',
+  ])
+  // Istio's own warning says it of these, or the rule is of another port.
+  assert.deepEqual(effect(rule('DENY', get)), [])
+  assert.deepEqual(effect(rule('ALLOW', 'to: [{ operation: { methods: [GET], ports: ["8080"] } }]')), [])
+  assert.deepEqual(effect(rule('ALLOW', 'from: [{ source: { namespaces: [a] } }]')), [])
 })

@@ -20,7 +20,7 @@ export const hiddenAllow: Analyzer = ({ targets }) => {
       const { document, path } = policy.origin
       return diagnostic(
         'SP401',
-        { document, path: [...path, 'metadata', 'name'], at: 'value' },
+        { document, path: [...path, 'metadata', 'name'] },
         `\`${policy.meta.name}\` can never take effect: the DENY policy \`${deny.meta.name}\` (${place(deny)}) matches every request, and DENY is evaluated before ALLOW`,
         { help: proposal(deny) },
       )
@@ -48,7 +48,7 @@ function proposal(deny: AuthorizationPolicy): string {
 
 function place(policy: AuthorizationPolicy): string {
   const { document, path } = policy.origin
-  return `${document.file}:${document.locate([...path, 'metadata', 'name'], 'value').line}`
+  return `${document.file}:${document.locate([...path, 'metadata', 'name'], 'key').line}`
 }
 
 /** Matches whatever comes: some alternative of `from` and of `to` has no condition, and there is no `when`. */

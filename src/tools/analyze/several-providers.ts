@@ -13,7 +13,7 @@ export const severalProviders: Analyzer = ({ targets }) => {
   return [...found].map(([policy, names]) =>
     diagnostic(
       'SP402',
-      { document: policy.origin.document, path: [...policy.origin.path, 'spec', 'provider', 'name'], at: 'value' },
+      { document: policy.origin.document, path: [...policy.origin.path, 'spec', 'provider', 'name'] },
       `CUSTOM policies of one workload name several providers (${names}): Istio asks none of them and refuses every request that their rules match`,
       { help: 'use one provider a workload, and let it decide by path or host' },
     ),

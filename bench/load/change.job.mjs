@@ -1,0 +1,65 @@
+// One document of a loaded file changes, again and again: { file, changes } in, the milliseconds of each stage of each
+// change out, up to the decider of the workload that the changed policy selects.
+import { readFileSync } from 'node:fs'
+import { authorizationPoliciesFor } from '../../dist/mesh/attach.js'
+import { MeshLoader } from '../../dist/mesh/load.js'
+import { usableProvider } from '../../dist/mesh/providers.js'
+import { MeshValidator } from '../../dist/mesh/validate.js'
+import { compile } from '../../dist/policy/compile.js'
+import { lower } from '../../dist/policy/lower.js'
+import { SourceFile } from '../../dist/source/source-file.js'
+import { prepare } from '../decide/engine.mjs'
+import { answer, task } from '../job.mjs'
+import { request } from '../traffic/policy.mjs'
+import { random } from '../traffic/random.mjs'
+
+const { file, changes } = task()
+const source = new SourceFile('mesh.yaml')
+const loader = new MeshLoader()
+const validator = new MeshValidator()
+const chunks = readFileSync(file, 'utf8').split('\n---\n')
+const load = (text) => {
+  const parsed = source.parse(text)
+  const { mesh } = loader.load(parsed.documents)
+  validator.validate(mesh)
+  return mesh
+}
+
+const first = load(chunks.join('\n---\n'))
+const candidates = first.authorizationPolicies.filter(isSimple)
+const pick = random(changes)
+answer(Array.from({ length: changes }, (_, number) => change(candidates[pick(candidates.length)], number)))
+
+/** Another caller is allowed by one policy; nothing else in the text differs. */
+function change({ meta, attachment }, number) {
+  const caller = `cluster.local/ns/newcomers/sa/caller-${number}`
+  const index = chunks.findIndex((chunk) => chunk.includes(`\n  name: ${meta.name}\n`))
+  chunks[index] = chunks[index].replace(/principals: \["[^"]+"\]/, `principals: ["${caller}"]`)
+  const text = chunks.join('\n---\n')
+  const times = {}
+  const stage = (name, work) => {
+    const start = performance.now()
+    const result = work()
+    times[name] = performance.now() - start
+    return result
+  }
+  const { documents } = stage('parse', () => source.parse(text))
+  const { mesh } = stage('load', () => loader.load(documents))
+  stage('validate', () => validator.validate(mesh))
+  const decider = stage('lower and compile', () => deciderFor(mesh, meta.namespace, attachment.labels.app))
+  const { kind } = decider.decide(prepare(request({ peer: caller })))
+  if (kind !== 'allow') throw new Error(`the change of ${meta.namespace}/${meta.name} did not take effect`)
+  return times
+}
+
+function deciderFor(mesh, namespace, name) {
+  const policies = authorizationPoliciesFor(mesh, mesh.workloads.get(`${namespace}/${name}`))
+  const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
+  return compile(lower({ policies, trustDomains, protocol: 'http', provider: (one) => usableProvider(mesh, one) }))
+}
+
+/** Selects a workload, and allows one caller whatever it asks for. */
+function isSimple({ attachment, rules: [rule] }) {
+  const principals = rule.from?.[0]?.principals.values ?? []
+  return attachment.kind === 'selector' && rule.to === null && rule.when.length === 0 && principals.length === 1
+}

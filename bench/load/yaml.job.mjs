@@ -1,0 +1,17 @@
+// The `yaml` library alone on a text: { file, form } in, its milliseconds, the heap in bytes once garbage is gone, and the
+// number of documents, out. `form`: 'js' is plain values, 'cst' the tree of tokens below its documents.
+import { readFileSync } from 'node:fs'
+import { Parser, parseAllDocuments } from 'yaml'
+import { answer, task } from '../job.mjs'
+
+const { file, form } = task()
+const text = readFileSync(file, 'utf8')
+const start = performance.now()
+const kept = form === 'js' ? parseAllDocuments(text).map((document) => document.toJS()) : [...new Parser().parse(text)]
+const ms = performance.now() - start
+globalThis.gc()
+answer({ ms, heap: process.memoryUsage().heapUsed, documents: kept.filter(isDocument).length })
+
+function isDocument(item) {
+  return form === 'js' || item.type === 'document'
+}
