@@ -1,23 +1,25 @@
 // What real Envoy does with both forms of the translation, by the number and the shape of policies.
 import { writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { createDevelopmentCa } from '../dist/authn/certificate-authority.js'
 import { bootstrap, translateWorkload } from '../dist/envoy/index.js'
 import { loadMesh } from '../dist/mesh/load.js'
 import { parseSource } from '../dist/source/parse.js'
-import { folder, freePort, load, startEnvoy } from './envoy/server.mjs'
+import { folder, freePort, load, missing, startEnvoy } from './envoy/server.mjs'
 import { shapes } from './envoy/shapes.mjs'
+import { options } from './options.mjs'
 import { Report } from './report.mjs'
 
-const words = process.argv.slice(2)
-const option = (name) => (words.includes(name) ? words[words.indexOf(name) + 1] : undefined)
-const output = option('--output') ?? words.find((word) => !word.startsWith('--')) ?? 'text'
-const quick = words.includes('--quick')
-const core = Number(option('--spare-core') ?? (cpus().length > 1 ? 1 : -1))
-const envoyCore = core === -1 ? null : core
+const { output, quick, spareCore } = options()
+const report = new Report()
+const absent = missing()
+if (absent !== null) {
+  report.note(`rules was not measured: ${absent}`)
+  report.print(output)
+  process.exit(0)
+}
 
-const seconds = quick ? 0.2 : 2.5
+const seconds = quick ? 0.3 : 2.5
 const CONNECTIONS = 32
 const REQUESTS = 256
 const main = ['exact paths', 'prefixes', 'exact hosts', 'exact principals']
@@ -40,10 +42,15 @@ const certificates = Object.fromEntries(
   }),
 )
 
-const report = new Report()
+/** How many policies are measured. */
+function countsOf(name) {
+  if (quick) return [100]
+  return main.includes(name) ? [1, 10, 1000, 10_000] : [10_000]
+}
+
 const memory = []
 for (const [name, shape] of Object.entries(shapes)) {
-  for (const count of main.includes(name) ? [1, 10, 1000, 10_000] : [10_000]) {
+  for (const count of countsOf(name)) {
     const list = await measure(name, shape, count, { kind: 'rules' })
     const tree = await measure(name, shape, count, { kind: 'matcher', fewest: 16 })
     report.add({
@@ -57,7 +64,9 @@ for (const [name, shape] of Object.entries(shapes)) {
 report.note(
   'Requests a second of one core of Envoy: those answered, by the processor time that Envoy took for them. Half of them match one policy.',
 )
-report.note(`Envoy holds 10,000 policies on exact paths in ${memory.join(' and ')}. Fewer than 16 rules stay a list.`)
+if (memory.length > 0) {
+  report.note(`Envoy holds 10,000 policies on exact paths in ${memory.join(' and ')}. Fewer than 16 rules stay a list.`)
+}
 report.note(
   'Suffixes have no index in Envoy, and rules of two kinds in equal numbers would have to be multiplied: they stay lists.',
 )
@@ -67,7 +76,7 @@ async function measure(name, shape, count, rbac) {
   const port = await freePort()
   const peers = 'account' in shape.hit(0)
   const config = configOf(shape, count, rbac, port, peers)
-  const envoy = await startEnvoy(config, port, envoyCore)
+  const envoy = await startEnvoy(config, port, spareCore)
   try {
     const result = await load({
       ...{ port, seconds, connections: CONNECTIONS, cpu: envoy.cpu },
@@ -82,7 +91,7 @@ async function measure(name, shape, count, rbac) {
     if (Math.abs(result.allowed - wanted) > 0.1 && result.count > 200) {
       throw new Error(`${name}, ${count}, ${rbac.kind}: ${result.allowed} of the requests were allowed, not ${wanted}`)
     }
-    return { rate: result.count / result.cpu, memory: envoy.memory() }
+    return { rate: result.count / (quick ? result.time : result.cpu), memory: envoy.memory() }
   } finally {
     await envoy.stop()
   }
@@ -95,7 +104,7 @@ function configOf(shape, count, rbac, port, peers) {
     meta: { name: `p${i}`, namespace: 'foo', labels: {}, annotations: {}, createdAt: 0 },
     origin: workload.origin,
     attachment: { kind: 'namespace' },
-    ...{ action: 'ALLOW', provider: null, dryRun: false, rules: [shape.rule(i)] },
+    ...{ action: 'ALLOW', provider: null, dryRun: false, rules: [shape.rule(i, count)] },
   }))
   const peerAuthentication = {
     kind: 'PeerAuthentication',

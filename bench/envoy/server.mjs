@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +8,11 @@ import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 
 const binary = fileURLToPath(new URL('../../.peers/bin/envoy', import.meta.url))
+
+/** Says why nothing can be measured here, or null. */
+export function missing() {
+  return existsSync(binary) ? null : 'Envoy is not installed (scripts/peers.sh --only envoy)'
+}
 
 /** A folder for configurations and keys, gone with the process. */
 export const folder = mkdtempSync(join(tmpdir(), 'bench-envoy-'))

@@ -1,4 +1,4 @@
-/** Policies of one shape each: `rule(i)` of the i-th policy, and requests that meet the i-th one, or none. */
+/** Policies of one shape each: `rule(i, count)` of the i-th of so many, and requests that meet the i-th one, or none. */
 const none = { values: [], notValues: [] }
 const any = (...values) => ({ values, notValues: [] })
 
@@ -66,8 +66,8 @@ export const shapes = {
   },
   'source networks': {
     indexed: true,
-    rule: (i) =>
-      rule({ from: from({ ipBlocks: any(i === 9999 ? '127.0.0.1' : `10.${(i >> 8) & 255}.${i & 255}.0/24`) }) }),
+    rule: (i, count) =>
+      rule({ from: from({ ipBlocks: any(i === count - 1 ? '127.0.0.1' : `10.${(i >> 8) & 255}.${i & 255}.0/24`) }) }),
     hit: () => ({}),
     miss: null,
   },
