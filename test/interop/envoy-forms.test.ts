@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -9,6 +10,8 @@ import { connect as connectTls } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { createDevelopmentCa } from '#src/authn/certificate-authority.ts'
+import type { SubjectAlternativeName } from '#src/authn/x509/certificate.ts'
+import { buildCertificate } from '#src/authn/x509/certificate.ts'
 import { bootstrap, fileAccessLog, type RbacForm, type Resources, translateWorkload } from '#src/envoy/index.ts'
 import { loadMesh } from '#src/mesh/load.ts'
 import type { Mesh } from '#src/mesh/mesh.ts'
@@ -57,6 +60,16 @@ interface Suite {
   readonly requests: readonly Sent[]
 }
 
+/** Certificates that name more, or other, than one SPIFFE id of the usual shape: Envoy tests rules on each name. */
+const uri = (id: string): SubjectAlternativeName => ({ kind: 'uri', uri: `spiffe://cluster.local/${id}` })
+const oddPeers: Readonly<Record<string, readonly SubjectAlternativeName[]>> = {
+  'two ids': [uri('ns/x/sa/y'), uri('ns/a/sa/s')],
+  'an id and a DNS name': [uri('ns/x/sa/y'), { kind: 'dns', name: 'a.ns.a.example' }],
+  'an id with more in it': [uri('ns/x/y/ns/a/sa/s.v1/z')],
+  'a namespace that is called ns': [uri('ns/ns/sa/s')],
+  'no namespace': [uri('workload')],
+}
+
 const suites = skip === false ? corpusSuites() : []
 const random = skip === false ? randomSuites(40) : []
 
@@ -103,9 +116,9 @@ function randomSuites(count: number): readonly Suite[] {
   const workload = mesh.workloads.get('a/web') ?? assert.fail()
   const request = fc.record({
     source: fc.constantFrom(
-      {},
-      {},
+      ...[{}, {}],
       ...['a/sa/s', 'a/sa/t', 'ab/sa/t'].map((rest) => ({ principal: `cluster.local/ns/${rest}` })),
+      ...Object.keys(oddPeers).map((principal) => ({ principal })),
     ),
     method: fc.constantFrom('GET', 'POST', 'get'),
     path: fc.constantFrom('/', '/a', '/a/b', '/a?x=/b', '/x/b', '/a//b', '/a/x/b?', '/a%2Fb', '/A'),
@@ -279,8 +292,7 @@ async function send(port: number, one: Sent, defaultHost: string) {
 }
 
 function secure(port: number, principal: string, servername: string | undefined): Socket {
-  const [, , namespace = '', , serviceAccount = ''] = principal.split('/')
-  const { chain, key } = authority.issue({ namespace, serviceAccount })
+  const { chain, key } = credentials(principal)
   const options = {
     ALPNProtocols: ['istio'],
     checkServerIdentity: () => undefined,
@@ -289,6 +301,29 @@ function secure(port: number, principal: string, servername: string | undefined)
     ca: authority.root,
   }
   return connectTls({ port, host: '127.0.0.1', ...options, ...(servername === undefined ? {} : { servername }) })
+}
+
+function credentials(principal: string): { readonly chain: string; readonly key: string } {
+  const names = oddPeers[principal]
+  const [, , namespace = '', , serviceAccount = ''] = principal.split('/')
+  if (names === undefined) return authority.issue({ namespace, serviceAccount })
+  const root = new X509Certificate(authority.root)
+  const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const contents = {
+    // A subject is tested as well.
+    subject: { commonName: 'spiffe://td1/ns/a/sa/s' },
+    issuer: {
+      commonName: /CN=(.*)/.exec(root.subject)?.[1] ?? '',
+      organization: /O=(.*)/.exec(root.subject)?.[1] ?? '',
+    },
+    notBefore: Date.now() - 60_000,
+    notAfter: Date.now() + 3_600_000,
+    publicKey,
+    issuerPublicKey: root.publicKey,
+    usage: { kind: 'workload', names },
+  } as const
+  const chain = buildCertificate(contents, createPrivateKey(authority.rootKey))
+  return { chain, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }
 }
 
 /** Up to the end of the body, or of the connection. */
