@@ -79,12 +79,11 @@ async function hardShapes() {
   }
 }
 
-function own(names) {
-  return must(
-    './decide/own.job.mjs',
-    { names, counts: plan.counts, batches: plan.batches, seconds: plan.seconds },
-    { seconds: 300 },
-  )
+async function own(names) {
+  const { counts, batches, seconds } = plan
+  const answer = await must('./decide/own.job.mjs', { names, counts, batches, seconds }, { seconds: 300 })
+  report.given(answer.share)
+  return answer
 }
 
 /** Says where a goal is missed, by how much, and why. */

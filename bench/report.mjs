@@ -1,11 +1,15 @@
 import { cpus } from 'node:os'
+import { median } from './measure.mjs'
 
 const WIDTH = 120
+/** A process that got less of a core than this shared it. */
+const BUSY = 0.9
 
 /** Rows of a benchmark: `what`, `ours`, `unit`, and where there is one `peer`, `theirs` and `ratio`. */
 export class Report {
   #rows = []
   #notes = []
+  #shares = []
 
   /** `ratio` is how many times less ours takes (or, with `more`, how many times more it does). */
   add({ what, ours, unit, peer = null, theirs = null, more = false }) {
@@ -18,12 +22,22 @@ export class Report {
     })
   }
 
+  /** How much of a core one of the measured processes was given, up to 1. */
+  given(share) {
+    this.#shares.push(share)
+  }
+
   note(text) {
     this.#notes.push(text)
   }
 
   /** `text`, or `json`: one object with `rows` and `notes`. */
   print(output) {
+    const share = this.#shares.length === 0 ? 1 : median(this.#shares)
+    if (share < BUSY) {
+      const percent = Math.round(100 * share)
+      this.note(`This machine was busy: what was measured had ${percent} % of a core, and times are too long.`)
+    }
     this.note(`Node ${process.version} on ${cpus().length} cores (${cpus()[0]?.model ?? 'of an unknown kind'}).`)
     if (output === 'json') {
       process.stdout.write(`${JSON.stringify({ rows: this.#rows, notes: this.#notes })}\n`)

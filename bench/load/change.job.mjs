@@ -5,8 +5,7 @@ import { authorizationPoliciesFor } from '../../dist/mesh/attach.js'
 import { MeshLoader } from '../../dist/mesh/load.js'
 import { usableProvider } from '../../dist/mesh/providers.js'
 import { MeshValidator } from '../../dist/mesh/validate.js'
-import { compile } from '../../dist/policy/compile.js'
-import { lower } from '../../dist/policy/lower.js'
+import { recompile } from '../../dist/policy/recompile.js'
 import { SourceFile } from '../../dist/source/source-file.js'
 import { prepare } from '../decide/engine.mjs'
 import { answer, task } from '../job.mjs'
@@ -26,9 +25,10 @@ const load = (text) => {
 }
 
 const first = load(chunks.join('\n---\n'))
+const compiled = new Map([...first.workloads.keys()].map((id) => [id, recompile(null, inputOf(first, id))]))
 const candidates = first.authorizationPolicies.filter(isSimple)
 const pick = random(changes)
-answer(Array.from({ length: changes }, (_, number) => change(candidates[pick(candidates.length)], number)))
+answer({ times: Array.from({ length: changes }, (_, number) => change(candidates[pick(candidates.length)], number)) })
 
 /** Another caller is allowed by one policy; nothing else in the text differs. */
 function change({ meta, attachment }, number) {
@@ -46,16 +46,19 @@ function change({ meta, attachment }, number) {
   const { documents } = stage('parse', () => source.parse(text))
   const { mesh } = stage('load', () => loader.load(documents))
   stage('validate', () => validator.validate(mesh))
-  const decider = stage('lower and compile', () => deciderFor(mesh, meta.namespace, attachment.labels.app))
-  const { kind } = decider.decide(prepare(request({ peer: caller })))
+  const id = `${meta.namespace}/${attachment.labels.app}`
+  const input = stage('attach', () => inputOf(mesh, id))
+  const next = stage('recompile', () => recompile(compiled.get(id), input))
+  compiled.set(id, next)
+  const { kind } = next.decider.decide(prepare(request({ peer: caller })))
   if (kind !== 'allow') throw new Error(`the change of ${meta.namespace}/${meta.name} did not take effect`)
   return times
 }
 
-function deciderFor(mesh, namespace, name) {
-  const policies = authorizationPoliciesFor(mesh, mesh.workloads.get(`${namespace}/${name}`))
+function inputOf(mesh, id) {
+  const policies = authorizationPoliciesFor(mesh, mesh.workloads.get(id))
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
-  return compile(lower({ policies, trustDomains, protocol: 'http', provider: (one) => usableProvider(mesh, one) }))
+  return { policies, trustDomains, protocol: 'http', provider: (name) => usableProvider(mesh, name) }
 }
 
 /** Selects a workload, and allows one caller whatever it asks for. */

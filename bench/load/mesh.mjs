@@ -6,7 +6,6 @@ const NAMESPACES = 100
 const MESH_WIDE = 5
 
 const applications = ['web', 'orders', 'payments', 'search', 'mail']
-const appOf = (i, namespaces) => applications[Math.floor(i / namespaces) % applications.length]
 const principal = (i) =>
   `cluster.local/ns/team-${(i * 7) % NAMESPACES}/sa/${applications[(i * 31) % applications.length]}`
 
@@ -51,33 +50,42 @@ function labelled(i, rule) {
   return { ...resource, metadata: { ...resource.metadata, labels, annotations } }
 }
 
-/** All documents of a mesh with so many policies, as plain data. A small one has as many policies a workload. */
-export function mesh(count, { size }) {
+/**
+ * All documents of a mesh with so many policies, as plain data: of 500 workloads (fewer in a small mesh), or `together`
+ * of one.
+ */
+export function mesh(count, { size, together = false }) {
   const kinds = size === 'short' ? short : long
-  const namespaces = Math.min(NAMESPACES, Math.ceil(count / 100))
-  const policies = Array.from({ length: count }, (_, i) => attached(i, kinds[i % kinds.length](i), namespaces))
-  const workloads = Array.from({ length: namespaces * applications.length }, (_, i) => deployment(i, namespaces))
+  const namespaces = together ? 1 : Math.min(NAMESPACES, Math.ceil(count / 100))
+  const apps = together ? applications.slice(0, 1) : applications
+  const place = (i) => ({ namespace: `team-${i % namespaces}`, app: apps[Math.floor(i / namespaces) % apps.length] })
+  const workloads = Array.from({ length: namespaces * apps.length }, (_, i) => deployment(place(i)))
+  const policies = Array.from({ length: count }, (_, i) => {
+    const resource = kinds[i % kinds.length](i)
+    if (i < MESH_WIDE) return attached(resource, { namespace: 'istio-system' })
+    const { namespace, app } = place(i)
+    // One of five is of the whole namespace.
+    const wide = !together && Math.floor(i / workloads.length) % 5 === 0
+    return attached(resource, wide ? { namespace } : { namespace, app })
+  })
   return [...workloads, ...policies]
 }
 
-/** To the mesh, to a namespace, or (four of five) to one workload. ALLOW is the default, and left out. */
-function attached(i, resource, namespaces) {
+/** ALLOW is the default, and left out. */
+function attached(resource, { namespace, app }) {
   const { action, rules } = resource.spec
-  const namespace = i < MESH_WIDE ? 'istio-system' : `team-${i % namespaces}`
-  const wide = i < MESH_WIDE || Math.floor(i / (namespaces * applications.length)) % 5 === 0
-  const selector = { matchLabels: { app: appOf(i, namespaces) } }
-  const spec = { ...(wide ? {} : { selector }), ...(action === 'ALLOW' ? {} : { action }), rules }
+  const selector = app === undefined ? {} : { selector: { matchLabels: { app } } }
+  const spec = { ...selector, ...(action === 'ALLOW' ? {} : { action }), rules }
   return { ...resource, metadata: { ...resource.metadata, namespace }, spec }
 }
 
-function deployment(i, namespaces) {
-  const app = appOf(i, namespaces)
+function deployment({ namespace, app }) {
   const labels = { app }
   const containers = [{ name: 'app', image: `registry.example.com/${app}:1`, ports: [{ containerPort: 8080 }] }]
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
-    metadata: { name: app, namespace: `team-${i % namespaces}` },
+    metadata: { name: app, namespace },
     spec: {
       selector: { matchLabels: labels },
       template: { metadata: { labels }, spec: { serviceAccountName: app, containers } },

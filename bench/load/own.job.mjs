@@ -14,8 +14,6 @@ const { file, apart } = task()
 const text = readFileSync(file, 'utf8')
 const texts = apart ? text.split('\n---\n') : [text]
 const times = {}
-const began = performance.now()
-const usedBefore = process.cpuUsage()
 
 const parsed = stage('parse', () => texts.map((one, i) => parseSource(`${i}.yaml`, one)))
 const documents = parsed.flatMap((one) => one.documents)
@@ -31,16 +29,12 @@ const irs = stage('lower', () => {
 })
 const deciders = stage('compile', () => irs.map((ir) => compile(ir)))
 
-// How much of a core this process was given: less than all where others want it too.
-const { user, system } = process.cpuUsage(usedBefore)
-const share = (user + system) / 1000 / (performance.now() - began)
-
 const wrong = [...parsed.flatMap((one) => one.diagnostics), ...diagnostics, ...findings]
 const error = wrong.find(({ severity }) => severity === 'error')
 if (error !== undefined) throw new Error(`${error.code} in line ${error.line}: ${error.message}`)
 globalThis.gc()
 const heap = process.memoryUsage().heapUsed
-answer({ times, heap, share, policies: mesh.authorizationPolicies.length, deciders: deciders.length })
+answer({ times, heap, policies: mesh.authorizationPolicies.length, deciders: deciders.length })
 
 function stage(name, work) {
   const start = performance.now()

@@ -166,8 +166,11 @@ test('what is wrong in a policy is named where it stands', () => {
         'SP103 9:7 the field `principals` is unknown in `spec.rules[0].from[0]` | `principals` belongs in `spec.rules[].from[].source`',
       ],
     ],
-    ['  rules: [null]\n', ['SP104 7:11 expected a mapping, found nothing']],
-    ['  rules: {}\n', ['SP104 7:3 expected a list for `rules`, found a mapping']],
+    ['  rules: [null]\n', ['SP104 7:11 expected a mapping, found nothing | write a value, or remove it']],
+    [
+      '  rules: {}\n',
+      ['SP104 7:3 expected a list for `rules`, found a mapping | write each item on a line of its own behind `- `'],
+    ],
   ]
   for (const [spec, expected] of cases) assert.deepEqual(problems(policy(spec)), expected, spec)
 })
@@ -176,19 +179,24 @@ test('metadata is checked', () => {
   const text = 'apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: { lables: {} }\n'
   assert.deepEqual(problems(text), [
     'SP103 3:13 the field `lables` is unknown in `metadata` | write `labels`',
-    'SP105 3:1 `name` is required',
+    'SP105 3:1 `name` is required | write `name`',
   ])
   assert.deepEqual(problems('apiVersion: security.istio.io/v1\nkind: PeerAuthentication\n'), [
-    'SP105 1:1 `metadata` is required',
+    'SP105 1:1 `metadata` is required | write `metadata`',
   ])
 })
 
 test('documents without apiVersion or kind', () => {
-  assert.deepEqual(problems('a: 1\n'), ['SP101 1:1 `apiVersion` is missing', 'SP101 1:1 `kind` is missing'])
+  assert.deepEqual(problems('a: 1\n'), [
+    'SP101 1:1 `apiVersion` is missing | each document begins like `apiVersion: security.istio.io/v1`, `kind: AuthorizationPolicy`',
+    'SP101 1:1 `kind` is missing | each document begins like `apiVersion: security.istio.io/v1`, `kind: AuthorizationPolicy`',
+  ])
   assert.deepEqual(problems('kind: AuthorizationPolicy\n'), [
     'SP101 1:1 `apiVersion` is missing | write `apiVersion: security.istio.io/v1`',
   ])
-  assert.deepEqual(problems('- 1\n'), ['SP101 1:1 the document is not a mapping with `apiVersion` and `kind`'])
+  assert.deepEqual(problems('- 1\n'), [
+    'SP101 1:1 the document is not a mapping with `apiVersion` and `kind` | each document begins like `apiVersion: security.istio.io/v1`, `kind: AuthorizationPolicy`',
+  ])
 })
 
 test('a misspelt kind is still checked, but is not in the mesh', () => {
@@ -427,14 +435,14 @@ test('mistakes in the mesh configuration are named inside the ConfigMap', () => 
   assert.match(one('extensionProviders:\n- name: a\n'), /^SP105 7:7 the provider has no kind/)
   assert.match(
     one('extensionProviders:\n- name: a\n  prometheus: {}\n- name: a\n  prometheus: {}\n'),
-    /^SP106 9:7 there is another provider of the name `a`$/,
+    /^SP106 9:7 there is another provider of the name `a`/,
   )
   const provider = (field: string) => one(`extensionProviders:\n- name: a\n  envoyExtAuthzHttp:\n    ${field}\n`)
   assert.match(provider('timeout: 5'), /^SP104 9:9 expected text for `timeout`, found the number 5/)
   assert.match(provider('timeout: "5"'), /^SP106 9:9 `5` is not a duration \| write the unit: `5s`$/)
   assert.match(provider('statusOnError: 503'), /^SP104 9:9 .* put it in quotes: `"503"`$/)
   assert.match(provider('statusOnError: none'), /^SP106 9:9 `none` is not an HTTP status/)
-  assert.match(provider('port: http'), /^SP104 9:9 expected a whole number for `port`, found text$/)
+  assert.match(provider('port: http'), /^SP104 9:9 expected a whole number for `port`, found text/)
   assert.match(provider('pathPrefx: /'), /^SP103 9:9 .* write `pathPrefix`$/)
   assert.match(one('a: [\n'), /^SP002 /)
 })

@@ -15,6 +15,8 @@ export interface Unfolded {
   readonly guessed: boolean
 }
 
+const HEAD = 'each document begins like `apiVersion: security.istio.io/v1`, `kind: AuthorizationPolicy`'
+
 /** The resources of a document, with lists taken apart and what is not used left out. */
 export function unfold(document: SourceDocument, diagnostics: Diagnostic[]): Unfolded[] {
   const unfolded: Unfolded[] = []
@@ -23,7 +25,7 @@ export function unfold(document: SourceDocument, diagnostics: Diagnostic[]): Unf
 
   function visit(value: Json, path: Path): void {
     if (value === null || typeof value !== 'object' || Array.isArray(value)) {
-      report('SP101', path, 'the document is not a mapping with `apiVersion` and `kind`')
+      report('SP101', path, 'the document is not a mapping with `apiVersion` and `kind`', HEAD)
       return
     }
     const object = value as { readonly [key: string]: Json }
@@ -50,7 +52,8 @@ export function unfold(document: SourceDocument, diagnostics: Diagnostic[]): Unf
         const items = own(object, 'items') ?? null
         if (Array.isArray(items)) {
           for (const [index, item] of (items as readonly Json[]).entries()) visit(item, [...path, 'items', index])
-        } else if (items !== null) report('SP104', [...path, 'items'], 'expected a list for `items`')
+        } else if (items !== null)
+          report('SP104', [...path, 'items'], 'expected a list for `items`', 'write each item behind `- `')
         return
       }
       case 'skipped':
@@ -76,16 +79,11 @@ export function unfold(document: SourceDocument, diagnostics: Diagnostic[]): Unf
     ] as const) {
       if (typeof value === 'string') continue
       if (value !== undefined && value !== null) {
-        report('SP104', [...path, key], `expected text for \`${key}\``)
+        report('SP104', [...path, key], `expected text for \`${key}\``, HEAD)
         continue
       }
       const proposed = key === 'apiVersion' && typeof kind === 'string' ? apiVersionOf(kind) : null
-      report(
-        'SP101',
-        path,
-        `\`${key}\` is missing`,
-        proposed === null ? undefined : `write \`apiVersion: ${proposed}\``,
-      )
+      report('SP101', path, `\`${key}\` is missing`, proposed === null ? HEAD : `write \`apiVersion: ${proposed}\``)
     }
   }
 

@@ -26,6 +26,31 @@ function table(kind: string, cases: readonly (readonly [string, ...string[]])[])
   }
 }
 
+test('a misspelt field is one error, without those that follow from it', () => {
+  const codes = (kind: string, spec: string) => {
+    const text = `apiVersion: security.istio.io/v1\nkind: ${kind}\nmetadata: { name: p }\nspec: ${spec}\n`
+    const { mesh, diagnostics } = loadMesh(parseSource('a', text).documents)
+    return [...diagnostics, ...validateMesh(mesh)].map(({ code }) => code)
+  }
+  const specs = [
+    '{ action: DENY, rule: [{}] }',
+    '{ action: CUSTOM, rules: [{}], providers: { name: x } }',
+    '{ action: CUSTOM, rules: [{}], provider: { nam: x } }',
+    '{ rules: [{ from: [{ sources: { principals: [a/b] } }] }] }',
+    '{ rules: [{ from: [{ source: { principal: [a/b] } }] }] }',
+    '{ rules: [{ to: [{ operations: { ports: ["1"] } }] }] }',
+    '{ rules: [{ when: [{ kye: source.ip, values: [10.0.0.1] }] }] }',
+    '{ rules: [{ when: [{ key: source.ip, value: [10.0.0.1] }] }] }',
+    '{ targetRefs: [{ group: gateway.networking.k8s.io, kind: Gateway, nmae: x }] }',
+    '{ targetRefs: [{ group: gateway.networking.k8s.io, knd: Gateway, name: x }] }',
+    '{ selector: { matchLabel: { a: b } } }',
+  ]
+  for (const spec of specs) assert.deepEqual(codes('AuthorizationPolicy', spec), ['SP103'], spec)
+  assert.deepEqual(codes('RequestAuthentication', '{ jwtRules: [{ isuer: a }] }'), ['SP103'])
+  assert.deepEqual(codes('AuthorizationPolicy', '{ action: custom, rules: [{}], provider: { name: x } }'), ['SP106'])
+  assert.deepEqual(codes('AuthorizationPolicy', '{ action: DENY, rules: {} }'), ['SP104'])
+})
+
 test('attachment', () => {
   const gateway = '{ group: gateway.networking.k8s.io, kind: Gateway, name: g }'
   table('AuthorizationPolicy', [
@@ -86,7 +111,7 @@ test('actions and providers', () => {
 
 test('a CUSTOM rule knows no identities', () => {
   const unsupported = (name: string, at: string) =>
-    `SP206 error ${at} ${name} is currently not supported with CUSTOM action`
+    `SP206 error ${at} ${name} is currently not supported with CUSTOM action${/RequestPrincipals|request\.auth/.test(name) ? ': the authorizer is asked before tokens are verified, as if there were none' : ''}`
   const custom = (rules: string): string => `provider: { name: x }\naction: CUSTOM\nrules:\n${rules}`
   const known =
     'SP301 warning 4:15 available providers are [] but found "x": requests that the policy matches are refused'

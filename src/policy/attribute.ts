@@ -136,9 +136,16 @@ function metadata(key: string) {
       filter: key.slice(0, open),
       key: key.slice(open + 1).replace(/\]$/, ''),
       list,
-      match: parseStringMatch(list ? written.replace(/^[[\]]+|[[\]]+$/g, '') : written),
+      match: parseStringMatch(list ? withoutBrackets(written) : written),
     }
   }
+}
+
+function withoutBrackets(text: string): string {
+  let [start, end] = [0, text.length]
+  while (start < end && '[]'.includes(text.charAt(start))) start++
+  while (end > start && '[]'.includes(text.charAt(end - 1))) end--
+  return text.slice(start, end)
 }
 
 function unbracket(text: string): string | null {

@@ -8,9 +8,8 @@ import { usableProvider } from '../mesh/providers.ts'
 import type { Origin } from '../mesh/resource.ts'
 import type { SocketEndpoint } from '../mesh/sidecar.ts'
 import type { PortProtocol, Workload } from '../mesh/workload.ts'
-import { compile } from '../policy/compile.ts'
-import { lower } from '../policy/lower.ts'
 import type { Policies } from './authorize.ts'
+import { CompiledPolicies } from './compiled-policies.ts'
 import type { InboundConfig, ListenAddress, OutboundConfig, ProxyConfig, WorkloadIdentity } from './config.ts'
 import { routesOf } from './routes.ts'
 
@@ -46,17 +45,21 @@ export interface ConfigureInput {
   readonly identity: (workload: Workload) => WorkloadIdentity
   readonly keys: KeySource
   readonly client: (provider: Provider) => CheckClient
+  /** Kept from one configuration to the next, so that only policies that changed are compiled. */
+  readonly compiled?: CompiledPolicies
 }
 
 /** What one process listens on and enforces, from what the files say. Pure but for the clients that it is given. */
 export function configure(input: ConfigureInput): ProxyConfig {
   const inbound: InboundConfig[] = []
   const outbound: OutboundConfig[] = []
+  const compiled = input.compiled ?? new CompiledPolicies()
   for (const local of input.local) {
-    const policies = policiesOf(input, local.workload)
+    const policies = policiesOf(input, local.workload, compiled)
     for (const ingress of local.inbound) inbound.push(inboundOf(input, local.workload, ingress, policies))
     for (const egress of local.outbound) outbound.push(outboundOf(input, local.workload, egress))
   }
+  compiled.settle()
   return { inbound, outbound }
 }
 
@@ -72,7 +75,7 @@ export function outboundId({ namespace, name }: Workload, { port }: LocalEgress)
 type PoliciesFor = (protocol: 'http' | 'tcp') => Policies
 
 /** One decider a workload and protocol, whatever the number of its listeners. */
-function policiesOf(input: ConfigureInput, workload: Workload): PoliciesFor {
+function policiesOf(input: ConfigureInput, workload: Workload, compiled: CompiledPolicies): PoliciesFor {
   const { mesh } = input
   const policies = authorizationPoliciesFor(mesh, workload)
   const jwtRules = jwtRulesFor(mesh, workload)
@@ -82,10 +85,11 @@ function policiesOf(input: ConfigureInput, workload: Workload): PoliciesFor {
   return (protocol) => {
     const known = made.get(protocol)
     if (known !== undefined) return known
-    const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
+    const provider = (name: string) => usableProvider(mesh, name)
+    const { ir, decider } = compiled.compile(workload, { policies, trustDomains, protocol, provider })
     const { custom } = ir
     const providers = custom.kind === 'ask' ? [[custom.provider.name, input.client(custom.provider)] as const] : []
-    const fresh: Policies = { decider: compile(ir), authenticator, providers: new Map(providers) }
+    const fresh: Policies = { decider, authenticator, providers: new Map(providers) }
     made.set(protocol, fresh)
     return fresh
   }

@@ -1,5 +1,6 @@
 import type { Code } from './catalog.ts'
 import { catalog } from './catalog.ts'
+import { conceal } from './conceal.ts'
 import type { Path, SourceDocument } from './document.ts'
 
 export type Severity = 'error' | 'warning' | 'info'
@@ -45,8 +46,8 @@ export function diagnostic(
     file,
     ...(at.line === undefined ? {} : { line: at.line }),
     ...(at.column === undefined ? {} : { column: at.column }),
-    message: clip(message),
-    ...(extra.help === undefined ? extra : { ...extra, help: clip(extra.help) }),
+    message: conceal(clip(message)),
+    ...(extra.help === undefined ? extra : { ...extra, help: conceal(clip(extra.help)) }),
   }
 }
 

@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { loadMesh } from '#src/mesh/load.ts'
 import { validateMesh } from '#src/mesh/validate.ts'
+import type { Diagnostic } from '#src/source/diagnostic.ts'
 import { parseSource } from '#src/source/parse.ts'
 
 /** What Istio's own validation says of each document: see README.md beside it. */
@@ -32,6 +33,20 @@ test('every document is refused or accepted as Istio and the API server do it', 
   assert.deepEqual(wrong, [])
 })
 
+test('each diagnostic points at a key or an item, never at what stands behind it', () => {
+  for (const line of readFileSync(file, 'utf8').trimEnd().split('\n')) {
+    // With each key and each item on a line of its own, a place is the beginning of one.
+    const text = JSON.stringify(resource(JSON.parse(line) as Recorded), null, 2)
+    const lines = text.split('\n')
+    for (const one of diagnosticsIn(text)) {
+      const { code, message, line: row = 0, column = 0 } = one
+      const before = (lines[row - 1] ?? '').slice(0, column - 1)
+      assert.match(before, /^ *$/, `${code} ${message} at ${row}:${column} of ${line.slice(0, 300)}`)
+      if (row > 1) assert.match(lines[row - 1] ?? '', /^ +[^\s\]}]/)
+    }
+  }
+})
+
 interface Found {
   readonly errors: readonly string[]
   readonly warnings: readonly string[]
@@ -53,13 +68,20 @@ function difference({ refused, warnings = [] }: Recorded, found: Found): string 
   return told.join() === [...warnings].sort().join() ? null : `warnings ${warnings}, but found ${told}`
 }
 
-function diagnosticsOf({ kind, spec, annotations = {} }: Recorded): Found {
-  const metadata = { name: 'p', namespace: 'foo', annotations }
-  const parsed = parseSource('p.json', JSON.stringify({ apiVersion: 'security.istio.io/v1', kind, metadata, spec }))
-  const { mesh, diagnostics } = loadMesh(parsed.documents)
-  const all = [...parsed.diagnostics, ...diagnostics, ...validateMesh(mesh)]
+function diagnosticsOf(recorded: Recorded): Found {
+  const all = diagnosticsIn(JSON.stringify(resource(recorded)))
   return {
     errors: all.filter(({ severity }) => severity === 'error').map(({ code }) => code),
     warnings: all.filter(({ severity }) => severity === 'warning').map(({ code }) => code),
   }
+}
+
+function resource({ kind, spec, annotations = {} }: Recorded): object {
+  return { apiVersion: 'security.istio.io/v1', kind, metadata: { name: 'p', namespace: 'foo', annotations }, spec }
+}
+
+function diagnosticsIn(text: string): Diagnostic[] {
+  const parsed = parseSource('p.json', text)
+  const { mesh, diagnostics } = loadMesh(parsed.documents)
+  return [...parsed.diagnostics, ...diagnostics, ...validateMesh(mesh)]
 }

@@ -1,91 +1,37 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import fc from 'fast-check'
-import type { AuthorizationPolicy } from '#src/mesh/authorization-policy.ts'
-import { compile } from '#src/policy/compile.ts'
-import type { Decider } from '#src/policy/decider.ts'
-import type { Facts } from '#src/policy/facts.ts'
-import { createInterpreter } from '#src/policy/interpret.ts'
-import { lower } from '#src/policy/lower.ts'
-import { httpFacts, opa, policies, policyOf, tcpFacts } from './policies.ts'
+import { Coverage } from './coverage.ts'
+import { type Case, properties } from './properties.ts'
+import { runProperty } from './run.ts'
+import { testShare } from './share.ts'
 
-const runs = Number(process.env.SALLYPORT_CASES ?? 20_000)
-const seed = Number(process.env.SALLYPORT_SEED ?? Date.now() % 2 ** 31)
+testShare(({ name }) => name.startsWith('the compiled decider'))
 
-function ir(list: readonly AuthorizationPolicy[], protocol: 'http' | 'tcp') {
-  return lower({
-    policies: list,
-    trustDomains: ['td1', 'old'],
-    protocol,
-    provider: (name) =>
-      name === 'opa' ? { kind: 'usable', provider: opa } : { kind: 'unusable', reason: `no provider ${name}` },
-  })
-}
-
-function everything(decider: Decider, facts: Facts) {
-  return {
-    custom: decider.custom(facts),
-    decide: decider.decide(facts),
-    audit: decider.audit(facts),
-    dryRun: decider.dryRun(facts),
+test('random policies and requests reach every field, both ways', () => {
+  const coverage = new Coverage()
+  for (const property of properties.slice(0, 2)) {
+    const observe = ({ policies, asked }: Case) => coverage.observe(policies, property.protocol, asked)
+    // Always the same cases: that of so few each thing is among them is luck.
+    assert.equal(runProperty(property, { runs: 2500, seed: 1, observe }), null)
   }
-}
-
-function allows(list: readonly AuthorizationPolicy[], facts: Facts): boolean {
-  return compile(ir(list, facts.http ? 'http' : 'tcp')).decide(facts).kind === 'allow'
-}
-
-for (const [protocol, facts] of [
-  ['http', httpFacts],
-  ['tcp', tcpFacts],
-] as const) {
-  test(`the compiled decider says what the interpreter says (${protocol}, seed ${seed})`, () => {
-    fc.assert(
-      fc.property(policies, fc.array(facts, { minLength: 1, maxLength: 4 }), (list, all) => {
-        const lowered = ir(list, protocol)
-        const interpreted = createInterpreter(lowered)
-        const listed = compile(lowered, { few: Number.POSITIVE_INFINITY })
-        const indexed = compile(lowered, { few: 0 })
-        for (const one of all) {
-          const expected = everything(interpreted, one)
-          assert.deepEqual(everything(listed, one), expected, 'rules one by one')
-          assert.deepEqual(everything(indexed, one), expected, 'rules by index')
-        }
-      }),
-      { numRuns: runs / 2, seed },
-    )
-  })
-}
-
-test(`adding a DENY never allows more (seed ${seed})`, () => {
-  fc.assert(
-    fc.property(policies, policies, fc.oneof(httpFacts, tcpFacts), (list, more, facts) => {
-      const denies = more.filter((policy) => policy.action === 'DENY').map((p) => ({ ...p, dryRun: false }))
-      const renamed = denies.map((p) => ({ ...p, meta: { ...p.meta, name: `extra-${p.meta.name}` } }))
-      if (!allows(list, facts)) assert.equal(allows([...list, ...renamed], facts), false)
-    }),
-    { numRuns: runs / 10, seed },
-  )
+  assert.deepEqual(coverage.gaps(), [])
+  assert.ok(coverage.matched() > 0.4 && coverage.matched() < 0.8, coverage.table())
 })
 
-test(`adding an ALLOW to a workload that has one never denies more (seed ${seed})`, () => {
-  const first = policyOf('first', 'ALLOW', [])
-  fc.assert(
-    fc.property(policies, policies, fc.oneof(httpFacts, tcpFacts), (list, more, facts) => {
-      const allowing = more.filter((policy) => policy.action === 'ALLOW').map((p) => ({ ...p, dryRun: false }))
-      const renamed = allowing.map((p) => ({ ...p, meta: { ...p.meta, name: `extra-${p.meta.name}` } }))
-      if (allows([first, ...list], facts)) assert.equal(allows([first, ...list, ...renamed], facts), true)
-    }),
-    { numRuns: runs / 10, seed },
-  )
-})
-
-test(`the order of policies never matters (seed ${seed})`, () => {
-  fc.assert(
-    fc.property(policies, httpFacts, (list, facts) => {
-      const forward = everything(compile(ir(list, 'http')), facts)
-      assert.deepEqual(everything(compile(ir([...list].reverse(), 'http')), facts), forward)
-    }),
-    { numRuns: runs / 10, seed },
-  )
+test('a failure is told with its seed and the smallest case, and comes again', () => {
+  const [property] = properties
+  assert.ok(property)
+  const failing = {
+    ...property,
+    name: 'no policy denies',
+    cases: property.cases.map((one) => ({
+      ...one,
+      check: () => assert.ok(!one.policies.some(({ action }) => action === 'DENY'), 'one denies'),
+    })),
+  }
+  const [told, again] = [1, 2].map(() => runProperty(failing, { runs: 1000, seed: 3 }))
+  assert.match(told ?? '', /does not hold: no policy denies\nseed 3, case \d+, made smaller \d+ times:\npolicy\n/)
+  assert.match(told ?? '', /"action":"DENY","rules":\[\]}}\nrequest\n.*\n.*one denies/s)
+  assert.equal(told?.match(/^policy$/gm)?.length, 1, 'one policy is enough')
+  assert.equal(again, told)
 })

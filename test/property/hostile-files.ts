@@ -91,6 +91,9 @@ export const hostileFiles: readonly HostileFile[] = [
   long('a principal', [], (word) => source(`principals: ["${word}"]`), '/'),
   long('a condition', ['SP214'], (word) => condition(`request.headers${word}x`), '].'),
   long('a condition', ['SP403'], (word) => condition(`request.auth.claims${word}`), '[a]'),
+  file('200,000 brackets in a value', [], () =>
+    condition('experimental.envoy.filters.a[b]').replace('values: [a]', `values: ["[a${']'.repeat(200_000)}a]"]`),
+  ),
   long('an action', ['SP106'], (word) => policy(`  action: ${word}`)),
   long('a kind', ['SP102'], (word) => `apiVersion: security.istio.io/v1\nkind: ${word}\nmetadata: { name: a }\n---\n`),
   long('an API version', ['SP107'], (word) => policy('  {}').replace('security.istio.io/v1', word), '/'),

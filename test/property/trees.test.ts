@@ -5,6 +5,7 @@ import { buildTree } from '#src/envoy/translate/tree/build.ts'
 import { dimensionsOf } from '#src/envoy/translate/tree/dimension.ts'
 import { type Peers, reachable } from '#src/envoy/translate/tree/peer-keys.ts'
 import type { MatchInput, OnMatch, Predicate } from '#src/envoy/translate/tree/xds-matcher.ts'
+import { asBytes } from '#src/match/bytes.ts'
 import { HeaderMap } from '#src/match/header-map.ts'
 import { blockContains, type IpAddress, parseIp, parseIpBlock } from '#src/match/ip.ts'
 import type { AuthorizationPolicy, Rule } from '#src/mesh/authorization-policy.ts'
@@ -12,7 +13,8 @@ import { Facts } from '#src/policy/facts.ts'
 import { traceRule } from '#src/policy/interpret.ts'
 import type { RuleIr, Ruleset } from '#src/policy/ir.ts'
 import { lower } from '#src/policy/lower.ts'
-import { httpFacts, opa, policies, policyOf } from './policies.ts'
+import { anything, inputOf, policiesOf, policyOf } from './policies.ts'
+import { requests as anyRequests, factsOf } from './requests.ts'
 
 const runs = Number(process.env.SALLYPORT_CASES ?? 20_000)
 const seed = Number(process.env.SALLYPORT_SEED ?? Date.now() % 2 ** 31)
@@ -103,10 +105,7 @@ const narrowFacts = fc
   )
 
 function rulesets(list: readonly AuthorizationPolicy[]): readonly Ruleset[] {
-  const ir = lower({
-    ...{ policies: list, trustDomains, protocol: 'http' },
-    provider: () => ({ kind: 'usable', provider: opa }),
-  })
+  const ir = lower({ ...inputOf(list, 'http'), trustDomains })
   const { custom, audit, deny, allow, shadowDeny, shadowAllow } = ir
   return [custom.kind === 'ask' ? custom.rules : null, audit, deny, allow, shadowDeny, shadowAllow].filter(
     (one) => one !== null,
@@ -114,8 +113,8 @@ function rulesets(list: readonly AuthorizationPolicy[]): readonly Ruleset[] {
 }
 
 for (const [name, arbitrary, requests] of [
-  ['any policies', policies, httpFacts],
-  ['policies with much to look up', keyed, httpFacts],
+  ['any policies', policiesOf(anything), anyRequests.map(factsOf)],
+  ['policies with much to look up', keyed, anyRequests.map(factsOf)],
   ['policies of one field', narrowPolicies, narrowFacts],
 ] as const) {
   test(`the leaf of a request has the rule that matches first (${name}, seed ${seed})`, () => {
@@ -169,13 +168,12 @@ function walk(onMatch: OnMatch<Leaf>, facts: Facts): Ruleset {
   const value = valueOfInput(tree.input, facts)
   if (value === null) return walk(matcher.on_no_match, facts)
   const map = 'exact_match_map' in tree ? tree.exact_match_map.map : tree.prefix_match_map.map
-  const key =
-    'exact_match_map' in tree
-      ? value
-      : Object.keys(map)
-          .filter((one) => value.startsWith(one))
-          .sort((a, b) => b.length - a.length)[0]
-  return walk((key === undefined ? undefined : map[key]) ?? matcher.on_no_match, facts)
+  const fits = 'exact_match_map' in tree ? (key: string) => value === key : (key: string) => value.startsWith(key)
+  // A configuration is UTF-8, of which facts have the bytes.
+  const [longest] = Object.entries(map)
+    .filter(([key]) => fits(asBytes(key)))
+    .sort(([a], [b]) => b.length - a.length)
+  return walk(longest?.[1] ?? matcher.on_no_match, facts)
 }
 
 function holds(predicate: Predicate, facts: Facts): boolean {

@@ -7,6 +7,7 @@ import { findOutboundService } from '../../mesh/registry.ts'
 import type { Workload } from '../../mesh/workload.ts'
 import type { Logger } from '../../observe/log.ts'
 import { MetricsRegistry } from '../../observe/metrics.ts'
+import { CompiledPolicies } from '../../proxy/compiled-policies.ts'
 import type { ProxyConfig, WorkloadIdentity } from '../../proxy/config.ts'
 import { configure, type LocalWorkload } from '../../proxy/configure.ts'
 import type { DecisionLogEntry } from '../../proxy/decision-log.ts'
@@ -46,6 +47,7 @@ export class Runtime {
   readonly #identities: Identities
   readonly #clients: ProviderClients
   readonly #keys: JwksCache
+  readonly #compiled = new CompiledPolicies()
   #plan: Plan
   #proxy: ProxyServer | null = null
   #queue: Promise<unknown> = Promise.resolve()
@@ -151,6 +153,7 @@ export class Runtime {
       identity: (workload) => identities.get(workload) as WorkloadIdentity,
       keys: this.#keys,
       client: (provider) => this.#clients.get(provider),
+      compiled: this.#compiled,
     })
   }
 

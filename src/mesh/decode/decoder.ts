@@ -19,7 +19,7 @@ export const string: Decoder<string> = leaf((at) => {
   if (typeof at.value === 'boolean') {
     return wrongType(at, 'text', 'put it in quotes: YAML reads words such as `y`, `no` and `on` as booleans')
   }
-  return wrongType(at, 'text', typeof at.value === 'number' ? `put it in quotes: \`"${at.value}"\`` : undefined)
+  return wrongType(at, 'text')
 })
 
 export const boolean: Decoder<boolean> = leaf((at) => {
@@ -34,7 +34,8 @@ export function integer(least: number, most: number): Decoder<number> {
     const number = typeof value === 'string' && /^-?[0-9]{1,15}$/.test(value) ? Number(value) : value
     if (typeof number !== 'number' || !Number.isInteger(number)) return wrongType(at, 'a whole number')
     if (number >= least && number <= most) return number
-    at.report('SP106', `${number} is not between ${least} and ${most}`)
+    const help = `write a number from ${least} to ${most}`
+    at.report('SP106', `${number} is not between ${least} and ${most}`, { help })
     return undefined
   })
 }
@@ -69,7 +70,9 @@ export function list<T>(of: Decoder<T>): Decoder<readonly T[]> {
     decode(at) {
       if (!Array.isArray(at.value)) {
         const scalar = at.value !== null && typeof at.value !== 'object'
-        return wrongType(at, 'a list', scalar ? `put it in brackets: \`[${JSON.stringify(at.value)}]\`` : undefined)
+        // The values of a condition can be credentials.
+        const shown = at.key === 'values' || at.key === 'notValues' ? '..' : JSON.stringify(at.value)
+        return wrongType(at, 'a list', scalar ? `put it in brackets: \`[${shown}]\`` : undefined)
       }
       const items: T[] = []
       for (const [index, value] of (at.value as readonly Json[]).entries()) {
@@ -113,18 +116,32 @@ export function map<T, U>(of: Decoder<T>, change: (value: T, at: Cursor) => U | 
   }
 }
 
-export function asObject(at: Cursor): { readonly [key: string]: Json } | undefined {
+export function asObject(at: Cursor, help?: string): { readonly [key: string]: Json } | undefined {
   const { value } = at
   if (value !== null && typeof value === 'object' && !Array.isArray(value))
     return value as { readonly [key: string]: Json }
-  return wrongType(at, 'a mapping')
+  return wrongType(at, 'a mapping', at.value === null ? undefined : help)
 }
 
 export function wrongType(at: Cursor, expected: string, help?: string): undefined {
   const what = at.key === null ? '' : ` for \`${at.key}\``
   const message = `expected ${expected}${what}, found ${describe(at.value)}`
-  at.report('SP104', message, { ...(help === undefined ? {} : { help }) })
+  at.report('SP104', message, { help: help ?? adviceFor(at.value, expected) })
   return undefined
+}
+
+function adviceFor(value: Json, expected: string): string {
+  if (value === null) return 'write a value, or remove it'
+  switch (expected) {
+    case 'text':
+      return typeof value === 'object' ? 'write one text here' : `put it in quotes: \`"${value}"\``
+    case 'a list':
+      return 'write each item on a line of its own behind `- `'
+    case 'a mapping':
+      return 'write fields here: `NAME: VALUE`'
+    default:
+      return `write ${expected}`
+  }
 }
 
 function describe(value: Json): string {

@@ -38,7 +38,7 @@ function meta(open: boolean): Decoder<RawMeta> {
   return map(record(read, { ignored, open }), (raw, at) => {
     const name = raw.name === '' ? raw.generateName : raw.name
     if (name === '') {
-      at.report('SP105', '`name` is required')
+      at.report('SP105', '`name` is required', { help: 'write `name`' })
       return undefined
     }
     const wrong = [name, raw.namespace ?? ''].find((text) => !IN_LOGS.test(text))

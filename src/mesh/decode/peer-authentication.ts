@@ -13,7 +13,10 @@ const portLevelMtls = map(mapping(mtls), (modes, at): ReadonlyMap<number, MtlsMo
   const ports = new Map<number, MtlsMode>()
   for (const [port, mode] of Object.entries(modes)) {
     if (/^(0|[1-9][0-9]{0,8})$/.test(port)) ports.set(Number(port), mode)
-    else at.child(port, port).report('SP104', `expected a port number as the key, found \`${port}\``)
+    else
+      at.child(port, port).report('SP104', `expected a port number as the key, found \`${port}\``, {
+        help: 'write the number alone: `8080: { mode: STRICT }`',
+      })
   }
   return ports
 })

@@ -94,12 +94,13 @@ const extensionProvider = map(
     { protoNames: true, hint: providerHint },
   ),
   (value, at): DecodedProvider | undefined => {
-    if (value.name === '') at.report('SP105', '`name` is required')
+    if (value.name === '') at.report('SP105', '`name` is required', { help: 'write `name`' })
     const written = ['envoyExtAuthzGrpc', 'envoyExtAuthzHttp', ...otherProviderKinds].filter((kind) =>
       hasKind(at, kind),
     )
     if (written.length > 1) {
-      at.report('SP106', `a provider has one kind, not ${written.map((kind) => `\`${kind}\``).join(' and ')}`)
+      const kinds = written.map((kind) => `\`${kind}\``).join(' and ')
+      at.report('SP106', `a provider has one kind, not ${kinds}`, { help: 'declare each as a provider of its own' })
       return undefined
     }
     if (written.length === 0) {
@@ -151,7 +152,9 @@ export const extensionProviders = map(list(extensionProvider), (providers, at) =
   const seen = new Set<string>()
   return providers.filter((provider, index) => {
     if (!seen.has(provider.name)) return seen.add(provider.name)
-    at.child(index, null).report('SP106', `there is another provider of the name \`${provider.name}\``)
+    at.child(index, null).report('SP106', `there is another provider of the name \`${provider.name}\``, {
+      help: 'give it a name of its own',
+    })
     return false
   })
 })

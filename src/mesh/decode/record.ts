@@ -47,7 +47,7 @@ export function record<const F extends Fields>(fields: F, options: RecordOptions
   return {
     shape: { kind: 'record', fields: shapes },
     decode(at) {
-      const written = asObject(at)
+      const written = asObject(at, adviceOn(shapes))
       if (written === undefined) return undefined
       const object = options.protoNames === true ? withJsonNames(written, shapes) : written
       if (options.open !== true) {
@@ -66,13 +66,18 @@ export function record<const F extends Fields>(fields: F, options: RecordOptions
         if (result !== undefined) decoded[name] = result
         else if (field.absent !== undefined) decoded[name] = field.absent.value
         else {
-          if (value === null) at.report('SP105', `\`${name}\` is required`)
+          if (value === null) at.report('SP105', `\`${name}\` is required`, { help: `write \`${name}\`` })
           complete = false
         }
       }
       return complete ? (decoded as Decoded<F>) : undefined
     },
   }
+}
+
+/** What to write in place of something that is no mapping. */
+function adviceOn(fields: ReadonlyMap<string, Shape>): string | undefined {
+  return fields.size <= MOST_LISTED ? `its fields are ${quoted(fields.keys())}` : undefined
 }
 
 function unknownField(at: Cursor, name: string, fields: ReadonlyMap<string, Shape>, options: RecordOptions): void {

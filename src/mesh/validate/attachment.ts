@@ -85,7 +85,8 @@ function validateTarget(findings: Findings, path: Path): void {
     const value = findings.written([...path, name])
     return typeof value === 'string' ? value : ''
   }
-  if (field('name') === '') findings.report('SP203', path, 'targetRef name must be set', 'write `name`')
+  const misspelt = findings.hasOther(path, ['group', 'kind', 'name', 'namespace'])
+  if (field('name') === '' && !misspelt) findings.report('SP203', path, 'targetRef name must be set', 'write `name`')
   if (length(field('name')) > LONGEST_NAME) {
     const message = bySchema(`targetRef name may not have more than ${LONGEST_NAME} characters`)
     findings.report('SP203', [...path, 'name'], message, 'no resource has such a name')
@@ -97,6 +98,7 @@ function validateTarget(findings: Findings, path: Path): void {
   const group = field('group') === 'core' ? '' : field('group')
   const kind = field('kind')
   if (targetKinds.some((allowed) => allowed.group === group && allowed.kind === kind)) return
+  if (misspelt && (group === '' || kind === '')) return
   const near = suggest(
     kind,
     targetKinds.map((allowed) => allowed.kind),

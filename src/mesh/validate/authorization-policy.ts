@@ -48,13 +48,20 @@ export function validateAuthorizationPolicy(policy: AuthorizationPolicy, finding
   }
 }
 
+const specFields = ['selector', 'targetRef', 'targetRefs', 'action', 'provider', 'rules']
+
 function validateAction(policy: AuthorizationPolicy, findings: Findings): void {
   const { action, rules } = policy
-  if ((action === 'CUSTOM' || action === 'DENY') && rules.length === 0) {
+  const written = findings.written(['spec', 'action'])
+  // Another word than the four was reported, and what was meant is not known.
+  if (written !== undefined && written !== action) return
+  const misspelt = findings.hasOther(['spec'], specFields)
+  const writtenRules = findings.written(['spec', 'rules'])
+  const noRules = writtenRules === undefined ? !misspelt : Array.isArray(writtenRules) && writtenRules.length === 0
+  if ((action === 'CUSTOM' || action === 'DENY') && noRules) {
     const message = `${action} action without \`rules\` is meaningless as it will never be triggered`
     const help = 'write `rules: [{}]` to have it triggered by every request'
-    const key = findings.written(['spec', 'rules']) === undefined ? 'action' : 'rules'
-    findings.report('SP204', ['spec', key], message, help)
+    findings.report('SP204', ['spec', writtenRules === undefined ? 'action' : 'rules'], message, help)
   }
   const provider = findings.written(['spec', 'provider'])
   if (action !== 'CUSTOM') {
@@ -63,6 +70,7 @@ function validateAction(policy: AuthorizationPolicy, findings: Findings): void {
     const help = 'write `action: CUSTOM` to ask the provider, or remove `provider`'
     findings.report('SP205', ['spec', 'provider'], message, help)
   } else if (rules.length > 0 && (policy.provider === null || policy.provider === '')) {
+    if (provider === undefined ? misspelt : findings.hasOther(['spec', 'provider'], ['name'])) return
     const help = 'write `provider: { name: NAME }` with a name from `extensionProviders` of the mesh configuration'
     const key = provider === undefined ? 'action' : 'provider'
     const message = '`provider.name` must not be empty: requests that the policy matches are refused'
@@ -119,6 +127,7 @@ function validateOperations(rule: Rule, path: Path, action: Action, findings: Fi
 function isWritten(findings: Findings, path: Path, key: string, what: string): boolean {
   const value: Json | undefined = findings.written([...path, key])
   if (value !== undefined) return true
+  if (findings.hasOther(path, [key])) return false
   findings.report('SP207', path, `${what} must not be nil`, `write what it matches under \`${key}\``)
   return false
 }
@@ -148,25 +157,22 @@ const identityKeys: ReadonlySet<string> = new Set([
 /** An authorizer is asked before tokens are read, and Istio does not trigger it on identities. */
 function validateCustomRule(rule: Rule, path: Path, findings: Findings): void {
   const help = 'let the authorizer look at it, or write an ALLOW or DENY policy with it beside this one'
-  const unsupported = (at: Path, name: string) =>
-    findings.report('SP206', at, `${name} is currently not supported with CUSTOM action`, help)
+  const unsupported = (at: Path, name: string, token: boolean) => {
+    const effect = token ? ': the authorizer is asked before tokens are verified, as if there were none' : ''
+    findings.report('SP206', at, `${name} is currently not supported with CUSTOM action${effect}`, help)
+  }
   for (const [index, source] of (rule.from ?? []).entries()) {
     for (const field of identityFields) {
       const inner = [...path, 'from', index, 'source']
       const not = notField(field)
-      if (source[field].values.length > 0) unsupported([...inner, field], `From.${capital(field)}`)
-      if (source[field].notValues.length > 0) unsupported([...inner, not], `From.${capital(not)}`)
+      const token = field === 'requestPrincipals'
+      if (source[field].values.length > 0) unsupported([...inner, field], `From.${capital(field)}`, token)
+      if (source[field].notValues.length > 0) unsupported([...inner, not], `From.${capital(not)}`, token)
     }
   }
   for (const [index, { key }] of rule.when.entries()) {
-    if (identityKeys.has(key) || key.startsWith('request.auth.')) {
-      findings.report(
-        'SP206',
-        [...path, 'when', index, 'key'],
-        `${key} is currently not supported with CUSTOM action`,
-        help,
-      )
-    }
+    const token = key.startsWith('request.auth.')
+    if (token || identityKeys.has(key)) unsupported([...path, 'when', index, 'key'], key, token)
   }
 }
 

@@ -47,11 +47,14 @@ export function validateCondition(
   { key, values, notValues }: When,
   action: Action,
 ): void {
+  const misspelt = findings.hasOther(path, ['key', 'values', 'notValues'])
   if (key === '') {
+    if (misspelt && findings.written([...path, 'key']) === undefined) return
     findings.report('SP214', path, '`key` must not be empty', 'write what is compared: `key: request.headers[x-user]`')
     return
   }
   if (values.length === 0 && notValues.length === 0) {
+    if (misspelt) return
     const message = `at least one of \`values\` or \`notValues\` must be set for key ${key}`
     findings.report('SP214', path, message, 'write `values: ["*"]` for anything that is present')
     return

@@ -20,6 +20,12 @@ export class Findings {
     this.#diagnostics = diagnostics
   }
 
+  /** Whether a mapping has another field than these: a misspelt one, reported as such, may be the one that is missing. */
+  hasOther(path: Path, fields: readonly string[]): boolean {
+    const value = this.written(path)
+    return value !== null && typeof value === 'object' && Object.keys(value).some((field) => !fields.includes(field))
+  }
+
   /** Reports at a key, or at an item of a list. */
   report(code: Code, path: Path, message: string, help: string): void {
     const { document, path: root } = this.#origin

@@ -25,7 +25,8 @@ export function validateRequestAuthentication(policy: RequestAuthentication, fin
 }
 
 function validateRule(rule: JwtRule, path: Path, findings: Findings): void {
-  if (rule.issuer === null && uriKeys.every((key) => textAt(findings, [...path, key]) === '')) {
+  const named = rule.issuer !== null || uriKeys.some((key) => textAt(findings, [...path, key]) !== '')
+  if (!named && !findings.hasOther(path, ruleFields)) {
     const help = 'write `issuer: https://..` (the `iss` of the tokens), or `jwksUri` to take any issuer'
     findings.report('SP220', path, 'issuer or jwksUri must be non-empty string', help)
   } else if (findings.written([...path, 'issuer']) === '') {
@@ -63,6 +64,11 @@ function validateRule(rule: JwtRule, path: Path, findings: Findings): void {
     findings.report('SP217', [...path, 'spaceDelimitedClaims'], message, 'name only the claims that policies read')
   }
 }
+
+const ruleFields = [
+  ...['issuer', 'audiences', 'jwksUri', 'jwks_uri', 'jwks', 'fromHeaders', 'fromParams', 'fromCookies', 'timeout'],
+  ...['outputPayloadToHeader', 'outputClaimToHeaders', 'forwardOriginalToken', 'spaceDelimitedClaims'],
+]
 
 /** `jwks_uri` is the name that the first release of the kind had. */
 const uriKeys = ['jwksUri', 'jwks_uri'] as const

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { loadMesh } from '../../mesh/load.ts'
+import { validateMesh } from '../../mesh/validate.ts'
 import { parseSource } from '../../source/parse.ts'
 import { analyze } from './analyze.ts'
 
@@ -226,4 +228,44 @@ test('rules on HTTP at a TCP port', () => {
   assert.deepEqual(effect(rule('DENY', get)), [])
   assert.deepEqual(effect(rule('ALLOW', 'to: [{ operation: { methods: [GET], ports: ["8080"] } }]')), [])
   assert.deepEqual(effect(rule('ALLOW', 'from: [{ source: { namespaces: [a] } }]')), [])
+})
+
+test('no diagnostic repeats a key, a token or a credential', () => {
+  const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
+  const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  const symmetric = { kty: 'oct', k: randomBytes(32).toString('base64url') }
+  const token = `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.${randomBytes(16).toString('base64url')}.${randomBytes(16).toString('base64url')}`
+  const password = randomBytes(9).toString('base64url')
+  const secrets = [rsa, ec, symmetric].flatMap((jwk) =>
+    ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k'].flatMap((name) => ((jwk as Record<string, string>)[name] ?? []) as string[]),
+  )
+  secrets.push(token, password)
+  const keys = JSON.stringify({ keys: [rsa, ec, symmetric] })
+  const jwt = (rule: object) => ({ kind: 'RequestAuthentication', spec: { jwtRules: [{ issuer: 'i', ...rule }] } })
+  const when = (fields: object) => ({ kind: 'AuthorizationPolicy', spec: { rules: [{ when: [fields] }] } })
+  const to = (fields: object) => ({ kind: 'AuthorizationPolicy', spec: { rules: [{ to: [{ operation: fields }] }] } })
+  const documents = [
+    ...[keys, keys.slice(0, -2), `${keys}x`, JSON.stringify(rsa), JSON.stringify(symmetric)].map((jwks) =>
+      jwt({ jwks }),
+    ),
+    ...[JSON.stringify({ ...ec, x: 1 }), JSON.stringify({ ...rsa, e: '!' })].map((jwks) => jwt({ jwks })),
+    ...[keys, `https://user:${password}@host:x/`, token].map((jwksUri) => jwt({ jwksUri })),
+    ...[{ jwks: rsa }, { jwk: keys }, { timeout: keys }, { timeout: token }, { audiences: token }, { [token]: 1 }].map(
+      jwt,
+    ),
+    when({ key: 'request.headers[authorization]', values: [`Bearer ${token}`, `Basic ${password}*x`] }),
+    when({ key: 'request.headers[x-api-key]', values: [`${password}*x`] }),
+    when({ key: 'request.headers[x-api-key]', values: password }),
+    when({ key: `request.header[${token}]`, values: ['a'] }),
+    to({ paths: [`https://user:${password}@host/a`, `/a?access_token=${password}`] }),
+    to({ hosts: [`https://user:${password}@host`] }),
+  ]
+  for (const one of documents) {
+    const text = JSON.stringify({ apiVersion: 'security.istio.io/v1', metadata: { name: 'p' }, ...one })
+    const parsed = parseSource('a.yaml', text)
+    const { mesh, diagnostics } = loadMesh(parsed.documents)
+    const found = [...parsed.diagnostics, ...diagnostics, ...validateMesh(mesh), ...analyze(mesh)]
+    assert.ok(found.length > 0, text)
+    for (const secret of secrets) assert.ok(!JSON.stringify(found).includes(secret), JSON.stringify(found))
+  }
 })

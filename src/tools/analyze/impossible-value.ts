@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from '../../mesh/authorization-policy.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
+import { maskTarget } from '../../observe/mask.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import type { Analyzer } from './analyzer.ts'
@@ -34,7 +35,9 @@ function inspect(mesh: Mesh, { origin: { document } }: AuthorizationPolicy, list
     // An empty value is refused as such.
     const problem = value === '' ? null : valueProblem(mesh, attribute, value)
     if (problem === null) continue
-    const message = `no request has \`${value}\`: ${problem.reason}`
+    // A path's query can hold credentials.
+    const shown = attribute === 'paths' ? maskTarget(value) : value
+    const message = `no request has \`${shown}\`: ${problem.reason}`
     found.push(diagnostic('SP405', { document, path: [...path, index] }, message, { help: problem.help }))
   }
   return found
@@ -77,25 +80,27 @@ function methodProblem(value: string): ValueProblem | null {
 }
 
 function pathProblem(value: string): ValueProblem | null {
-  const url = /^[a-z][a-z0-9+.-]*:\/\/[^/]*(.*)$/i.exec(value)
+  const cut = value.search(/[?#]/)
+  const path = cut === -1 ? value : value.slice(0, cut)
+  const url = /^[a-z][a-z0-9+.-]*:\/\/[^/]*(.*)$/i.exec(path)
   if (url !== null) {
     const help = `write the path alone: \`${url[1] === '' ? '/' : url[1]}\`; the host belongs in \`hosts\``
     return { reason: 'a path begins with `/`', help }
   }
-  if (!value.startsWith('/') && !value.startsWith('*')) {
-    return { reason: 'a path begins with `/`', help: `write \`/${value}\`` }
+  if (!path.startsWith('/') && !path.startsWith('*')) {
+    return { reason: 'a path begins with `/`', help: `write \`/${path}\`` }
   }
-  const cut = value.search(/[?#]/)
   if (cut === -1) return null
-  const help = `write \`${value.slice(0, cut)}\`; to look at the query, match \`request.headers[:path]\` with \`when\``
+  const help = `write \`${path}\`; to look at the query, match \`request.headers[:path]\` with \`when\``
   return { reason: 'paths are compared without query and fragment', help }
 }
 
 function hostProblem(value: string): ValueProblem | null {
   const reason = 'a host is what the `Host` header names, a name with at most a port'
   const host = value.replace(/^[a-z][a-z0-9+.-]*:\/\//i, '').split('/', 1)[0] as string
+  const name = host.slice(host.lastIndexOf('@') + 1)
   if (host === value) return null
-  return { reason, help: host === '' ? 'write the name of the host' : `write \`${host}\`` }
+  return { reason, help: name === '' ? 'write the name of the host' : `write \`${name}\`` }
 }
 
 function sniProblem(value: string): ValueProblem | null {

@@ -1,4 +1,5 @@
 import { isPathTemplate } from '../../match/path-template.ts'
+import { maskHeader } from '../../observe/mask.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import type { Analyzer } from './analyzer.ts'
 import { valuesOf } from './policy-values.ts'
@@ -12,10 +13,12 @@ export const literalStar: Analyzer = ({ mesh }) =>
     const { document } = policy.origin
     return [...valuesOf(policy)].flatMap(({ attribute, values, path }) => {
       if (!matched.test(attribute)) return []
+      const header = /^request\.headers\[(.*)\]$/.exec(attribute)?.[1]
       return values.flatMap((value, index) => {
         // What `*/*` means for a token is told elsewhere.
         if (!isLiteral(value) || (attribute === 'request.auth.principal' && value === '*/*')) return []
-        const message = `a \`*\` of \`${value}\` stands for itself: it is a wildcard only as the first or the last character`
+        const shown = header === undefined ? value : maskHeader(header.toLowerCase(), value)
+        const message = `a \`*\` of \`${shown}\` stands for itself: it is a wildcard only as the first or the last character`
         return [
           diagnostic('SP404', { document, path: [...path, index] }, message, { help: proposal(attribute, value) }),
         ]
