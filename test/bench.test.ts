@@ -82,3 +82,12 @@ test('a load is measured by stage, in time and memory, beside the library alone'
   }
   for (const peer of ['yaml, to JavaScript', 'yaml, its CST only']) assertPeer(report, peer)
 })
+
+test('both forms of the translation to Envoy are measured on it, by shape', async () => {
+  const report = await quick('envoy')
+  assertPeer(report, 'rules')
+  for (const { ours, theirs, unit } of report.rows) {
+    assert.ok(ours > 0 && Number(theirs) > 0)
+    assert.equal(unit, 'req/s')
+  }
+})
