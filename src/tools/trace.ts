@@ -53,13 +53,12 @@ export function tracing(
   ir: PolicyIr,
   policies: readonly AuthorizationPolicy[],
 ): { readonly decider: Decider; trace(): Trace } {
-  const rules = new Map<AuthorizationPolicy, RuleIr[]>()
-  for (const rule of everyRule(ir)) rules.set(rule.policy, [...(rules.get(rule.policy) ?? []), rule])
+  const rules = rulesByPolicy(ir)
   const traces = new Map<AuthorizationPolicy, PolicyTrace>()
   const record = (which: readonly AuthorizationPolicy['action'][], facts: Facts, reached: boolean) => {
     for (const policy of policies) {
       if (which.includes(policy.action)) {
-        traces.set(policy, tracePolicy(policy, rules.get(policy) ?? [], facts, reached))
+        traces.set(policy, tracePolicy(policy, rules.get(policy), facts, reached))
       }
     }
   }
@@ -81,12 +80,25 @@ export function tracing(
     trace: () => ({
       policies: [...policies]
         .sort((a, b) => ORDER.indexOf(a.action) - ORDER.indexOf(b.action))
-        .map((policy) => traces.get(policy) ?? tracePolicy(policy, [], null, false)),
+        .map((policy) => traces.get(policy) ?? tracePolicy(policy, undefined, null, false)),
     }),
   }
 }
 
 const ORDER: readonly AuthorizationPolicy['action'][] = ['CUSTOM', 'AUDIT', 'DENY', 'ALLOW']
+
+/** The rules of each policy, by index. */
+type RulesByIndex = ReadonlyMap<number, RuleIr>
+
+function rulesByPolicy(ir: PolicyIr): ReadonlyMap<AuthorizationPolicy, RulesByIndex> {
+  const rules = new Map<AuthorizationPolicy, Map<number, RuleIr>>()
+  for (const rule of everyRule(ir)) {
+    const known = rules.get(rule.policy)
+    if (known === undefined) rules.set(rule.policy, new Map([[rule.index, rule]]))
+    else known.set(rule.index, rule)
+  }
+  return rules
+}
 
 function everyRule(ir: PolicyIr): RuleIr[] {
   const { custom } = ir
@@ -98,14 +110,14 @@ function everyRule(ir: PolicyIr): RuleIr[] {
 
 function tracePolicy(
   policy: AuthorizationPolicy,
-  rules: readonly RuleIr[],
+  rules: RulesByIndex | undefined,
   facts: Facts | null,
   reached: boolean,
 ): PolicyTrace {
   const traced = policy.rules.map((_, index) =>
     facts === null
       ? { ...named(policy, index), matched: null, failed: [] }
-      : traceOne(policy, index, rules.find((one) => one.index === index) ?? null, facts),
+      : traceOne(policy, index, rules?.get(index) ?? null, facts),
   )
   return {
     policy: `${policy.meta.namespace}/${policy.meta.name}`,
