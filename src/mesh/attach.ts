@@ -79,7 +79,7 @@ function namespaceOf({ meta }: Resource): string {
 }
 
 /** As istio/istio pilot/pkg/model/policyattachment.go. */
-function attaches(mesh: Mesh, workload: Workload, service: TargetService | null, policy: Attachable): boolean {
+export function attaches(mesh: Mesh, workload: Workload, service: TargetService | null, policy: Attachable): boolean {
   const { attachment } = policy
   const { namespace } = policy.meta
   const { role } = workload
@@ -134,7 +134,7 @@ function isTarget(
 }
 
 /** Istio's order of configuration: creation time, then name, then namespace. */
-function byAge(a: Resource, b: Resource): number {
+export function byAge(a: Resource, b: Resource): number {
   return (
     a.meta.createdAt - b.meta.createdAt ||
     compare(a.meta.name, b.meta.name) ||

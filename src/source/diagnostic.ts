@@ -28,7 +28,7 @@ export interface Diagnostic {
 
 /** Where a diagnostic points: a place inside a document, or a whole file. */
 export type Place =
-  | { readonly document: SourceDocument; readonly path: Path; readonly at?: 'key' | 'value' }
+  | { readonly document: SourceDocument; readonly path: Path }
   | { readonly file: string; readonly line?: number; readonly column?: number }
 
 /** Builds a diagnostic with the severity that the catalog gives its code. */
@@ -38,7 +38,7 @@ export function diagnostic(
   message: string,
   extra: { readonly help?: string; readonly example?: unknown } = {},
 ): Diagnostic {
-  const at = 'document' in place ? place.document.locate(place.path, place.at ?? 'key') : place
+  const at = 'document' in place ? place.document.locate(place.path, 'key') : place
   const file = 'document' in place ? place.document.file : place.file
   return {
     code,

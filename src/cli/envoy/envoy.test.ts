@@ -69,7 +69,7 @@ test('what Envoy would refuse is an error at its place, with nothing printed', a
   assert.deepEqual([code, stdout], [3, ''])
   assert.match(
     stderr,
-    /mesh\.yaml:19:48: error: Envoy refuses the policy foo\/p: the name of the header is empty \[SP601\]/,
+    /mesh\.yaml:19:43: error: Envoy refuses the policy foo\/p: the name of the header is empty \[SP601\]/,
   )
 })
 

@@ -124,12 +124,12 @@ export class Authorizers {
 function describe(resource: Authorizer, what: 'engine' | 'listen', message: string): Diagnostic {
   const { document, path } = resource.origin
   if (what === 'engine') {
-    const place = { document, path: [...path, 'spec', 'engine', 'module', 'path'], at: 'value' } as const
+    const place = { document, path: [...path, 'spec', 'engine', 'module', 'path'] }
     return diagnostic('SP502', place, `the engine cannot be loaded: ${oneLine(message)}`)
   }
   const port = (address: string | null) => address?.slice(address.lastIndexOf(':'))
   const isHttp = resource.grpc === null || (resource.http !== null && message.endsWith(port(resource.http) ?? ''))
-  const place = { document, path: [...path, 'spec', isHttp ? 'http' : 'grpc', 'listen'], at: 'value' } as const
+  const place = { document, path: [...path, 'spec', isHttp ? 'http' : 'grpc', 'listen'] }
   return diagnostic('SP501', place, `cannot listen here: ${message}`, {
     help: 'end what listens there, or write another address',
   })

@@ -118,15 +118,15 @@ test('an authorizer that cannot be served is named at its place', async (t) => {
   const taken = await takenPort(t)
   const good = readFileSync(join(root, 'examples/opa/authorizer.ts'), 'utf8')
   const cases: readonly (readonly [string | null, RegExp])[] = [
-    ['throw new Error("boom")', /^authorizer\.yaml:10:21: error: the engine cannot be loaded: boom \[SP502\]$/m],
+    ['throw new Error("boom")', /^authorizer\.yaml:10:15: error: the engine cannot be loaded: boom \[SP502\]$/m],
     [
       'export const x = 1',
-      /^authorizer\.yaml:10:21: error: .*neither a function nor an object with `check\(request\)`/m,
+      /^authorizer\.yaml:10:15: error: .*neither a function nor an object with `check\(request\)`/m,
     ],
     ['export default { check: 1 }', /neither a function nor an object/],
-    ['export const = 1', /^authorizer\.yaml:10:21: error: .*ERROR: Expected identifier/m],
-    [null, /^authorizer\.yaml:10:21: error: .*Cannot find module '[^']*absent\.ts' \[SP502\]$/m],
-    [good, new RegExp(`^authorizer\\.yaml:7:19: error: cannot listen here: .*${taken}.* \\[SP501\\]$`, 'm')],
+    ['export const = 1', /^authorizer\.yaml:10:15: error: .*ERROR: Expected identifier/m],
+    [null, /^authorizer\.yaml:10:15: error: .*Cannot find module '[^']*absent\.ts' \[SP502\]$/m],
+    [good, new RegExp(`^authorizer\\.yaml:7:11: error: cannot listen here: .*${taken}.* \\[SP501\\]$`, 'm')],
   ]
   for (const [module, expected] of cases) {
     const cwd = exampleIn(t, 'opa')
@@ -227,12 +227,12 @@ test('an authorizer whose changed file is bad goes on as it was', async (t) => {
   const at = /http=(\S+)/.exec(await running.hears(/^ready$/m))?.[1]
   const before = (await fetch(`http://${at}/x`)).status
   writeFileSync(join(cwd, 'authorizer.ts'), 'throw new Error("boom")')
-  assert.match(await running.hears(/^kept: /m), /^authorizer\.yaml:10:21: error: the engine cannot be loaded: boom/m)
+  assert.match(await running.hears(/^kept: /m), /^authorizer\.yaml:10:15: error: the engine cannot be loaded: boom/m)
   assert.equal((await fetch(`http://${at}/x`)).status, before)
   // An address that cannot be had: the old one is served again, at its old place where that is fixed.
   const taken = await takenPort(t)
   writeFileSync(join(cwd, 'authorizer.ts'), 'export default { check: () => ({ allow: true }) }')
   edit(cwd, 'authorizer.yaml', (text) => text.replace('127.0.0.1:0', `127.0.0.1:${taken}`))
-  assert.match(await running.hears(/cannot listen here/m), /^authorizer\.yaml:7:19: error: cannot listen here/m)
+  assert.match(await running.hears(/cannot listen here/m), /^authorizer\.yaml:7:11: error: cannot listen here/m)
   assert.equal((await running.stop()).code, 0)
 })

@@ -33,15 +33,15 @@ const policy = (rules: string, action = 'DENY') =>
   `kind: AuthorizationPolicy\nmetadata: { name: p, namespace: foo }\nspec:\n  action: ${action}\n  rules:\n${rules}`
 
 test('names that Envoy refuses are reported at the key', () => {
-  assert.deepEqual(problems(policy('  - when:\n    - key: request.headers[]\n      values: [a]')), ['SP601 13:12'])
+  assert.deepEqual(problems(policy('  - when:\n    - key: request.headers[]\n      values: [a]')), ['SP601 13:7'])
   assert.deepEqual(problems(policy('  - when:\n    - key: request.auth.claims[a][]\n      values: [a]')), [
-    'SP601 13:12',
+    'SP601 13:7',
   ])
   assert.deepEqual(problems(policy('  - when:\n    - key: "experimental.envoy.filters.a[]"\n      notValues: [a]')), [
-    'SP601 13:12',
+    'SP601 13:7',
   ])
   assert.deepEqual(problems(policy('  - when:\n    - key: "request.headers[a\\rb]"\n      values: [a]')), [
-    'SP601 13:12',
+    'SP601 13:7',
   ])
   assert.deepEqual(problems(policy('  - when:\n    - key: request.headers[a b]\n      values: [a]')), [])
 })
@@ -49,13 +49,13 @@ test('names that Envoy refuses are reported at the key', () => {
 test('values that are too long for Envoy are reported at their list, once', () => {
   const template = `/{*}/${'a'.repeat(252)}`
   assert.deepEqual(problems(policy(`  - to:\n    - operation:\n        notPaths: ["${template}"]`)), [])
-  assert.deepEqual(problems(policy(`  - to:\n    - operation:\n        notPaths: ["${template}aa"]`)), ['SP602 14:19'])
+  assert.deepEqual(problems(policy(`  - to:\n    - operation:\n        notPaths: ["${template}aa"]`)), ['SP602 14:9'])
   const long = 'a'.repeat(33_000)
-  assert.deepEqual(problems(policy(`  - from:\n    - source:\n        principals: ["*${long}"]`)), ['SP602 14:21'])
+  assert.deepEqual(problems(policy(`  - from:\n    - source:\n        principals: ["*${long}"]`)), ['SP602 14:9'])
   assert.deepEqual(problems(policy(`  - from:\n    - source:\n        principals: ["${long}*", "${long}"]`)), [])
   assert.deepEqual(
     problems(policy(`  - when:\n    - key: source.namespace\n      notValues: ["${long}", "${long}"]`)),
-    ['SP602 14:18'],
+    ['SP602 14:7'],
   )
 })
 

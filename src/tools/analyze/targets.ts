@@ -1,4 +1,5 @@
-import { authorizationPoliciesFor, jwtRulesFor } from '../../mesh/attach.ts'
+import { jwtRulesFor } from '../../mesh/attach.ts'
+import { Attachments } from '../../mesh/attachments.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Labels } from '../../mesh/resource.ts'
 import type { TargetService } from '../../mesh/service.ts'
@@ -11,21 +12,23 @@ import type { Target } from './analyzer.ts'
  */
 export function targetsOf(mesh: Mesh): readonly Target[] {
   const workloads = [...mesh.workloads.values()]
+  const known = new LabelIndex(workloads)
   for (const { meta, attachment } of mesh.authorizationPolicies) {
     const labels = attachment.kind === 'selector' ? attachment.labels : {}
     const namespace = meta.namespace
-    if (attachment.kind === 'targets' || workloads.some((one) => one.namespace === namespace && has(one, labels))) {
-      continue
-    }
-    workloads.push(imagined(namespace, labels))
+    if (attachment.kind === 'targets' || known.has(namespace, labels)) continue
+    const workload = imagined(namespace, labels)
+    workloads.push(workload)
+    known.add(workload)
   }
   const services = targetedServices(mesh)
+  const attachments = new Attachments(mesh)
   return workloads.map((workload) => {
     // What a waypoint does is looked at for all services together, as one of them may have what another has not.
     const asked = workload.role.kind === 'waypoint' ? [null, ...services] : [null]
     return {
       workload,
-      policies: unique(asked.flatMap((service) => authorizationPoliciesFor(mesh, workload, service))),
+      policies: unique(asked.flatMap((service) => attachments.policiesFor(workload, service))),
       jwtRules: unique(asked.flatMap((service) => jwtRulesFor(mesh, workload, service))),
     }
   })
@@ -48,8 +51,30 @@ function unique<T>(values: readonly T[]): readonly T[] {
   return [...new Set(values)]
 }
 
-function has(workload: Workload, labels: Labels): boolean {
-  return Object.entries(labels).every(([name, value]) => workload.labels[name] === value)
+/** Workloads by each of their labels. */
+class LabelIndex {
+  readonly #workloads = new Map<string, Workload[]>()
+
+  constructor(workloads: readonly Workload[]) {
+    for (const workload of workloads) this.add(workload)
+  }
+
+  add(workload: Workload): void {
+    for (const label of [[], ...Object.entries(workload.labels)]) {
+      const key = JSON.stringify([workload.namespace, ...label])
+      const same = this.#workloads.get(key)
+      if (same === undefined) this.#workloads.set(key, [workload])
+      else same.push(workload)
+    }
+  }
+
+  /** Whether a workload of the namespace has all these labels. */
+  has(namespace: string, labels: Labels): boolean {
+    const wanted = Object.entries(labels)
+    const candidates = [[], ...wanted].map((label) => this.#workloads.get(JSON.stringify([namespace, ...label])) ?? [])
+    const fewest = candidates.reduce((least, some) => (some.length < least.length ? some : least))
+    return fewest.some((workload) => wanted.every(([name, value]) => workload.labels[name] === value))
+  }
 }
 
 function imagined(namespace: string, labels: Labels): Workload {
