@@ -1,0 +1,26 @@
+import type { RuleIr, Ruleset } from '../../policy/ir.ts'
+import { NEVER_PERMITTED, permissionOf, type SocketPort } from './permission.ts'
+import { NO_PRINCIPAL, principalOf } from './principal.ts'
+import type { RbacPolicy, RbacRules } from './rbac.ts'
+
+export type RbacAction = 'ALLOW' | 'DENY' | 'LOG'
+
+/** The rules of one action as Envoy's RBAC filter takes them: names, trees and their order are Istio's. */
+export function rbacRules(action: RbacAction, ruleset: Ruleset, socketPort: SocketPort): RbacRules {
+  const policies = ruleset.map((rule) => [rule.id, rbacPolicy(rule, socketPort)] as const)
+  return {
+    // ALLOW is the default of the message.
+    ...(action === 'ALLOW' ? {} : { action }),
+    ...(policies.length === 0 ? {} : { policies: Object.fromEntries(policies) }),
+  }
+}
+
+export function rbacPolicy({ permissions, principals }: RuleIr, socketPort: SocketPort): RbacPolicy {
+  return {
+    permissions:
+      permissions.length === 0
+        ? [NEVER_PERMITTED]
+        : permissions.map((conjunction) => permissionOf(conjunction, socketPort)),
+    principals: principals.length === 0 ? [NO_PRINCIPAL] : principals.map(principalOf),
+  }
+}

@@ -1,0 +1,279 @@
+import { mtlsModeFor } from '../../mesh/attach.ts'
+import type { Mesh } from '../../mesh/mesh.ts'
+import type { TargetService } from '../../mesh/service.ts'
+import type { SocketEndpoint } from '../../mesh/sidecar.ts'
+import type { PortProtocol, Workload } from '../../mesh/workload.ts'
+import type { AccessLog } from './access-log.ts'
+import type { Resources } from './bootstrap.ts'
+import { type Cluster, endpointCluster, originalDestinationCluster, type UpstreamProtocol } from './cluster.ts'
+import { type ChainOption, chainOptions, type PortKind } from './filter-chain-match.ts'
+import { type FilterOptions, type FilterStack, httpFilterStack, networkFilterStack } from './filter-stack.ts'
+import { httpConnectionManager, inboundRoutes } from './http-connection-manager.ts'
+import type { HttpFilter } from './http-filter.ts'
+import type { JwksOptions } from './jwks-place.ts'
+import {
+  type Address,
+  endpointAddress,
+  type FilterChain,
+  inboundListener,
+  type Listener,
+  socketAddress,
+} from './listener.ts'
+import type { NetworkFilter } from './network-filter.ts'
+import type { RbacForm, RbacReport } from './rbac-filter.ts'
+import { type CertificateFiles, downstreamTls, secretsOf } from './tls.ts'
+
+/** Where a workload's Envoy listens. */
+export type Placement =
+  /** One listener takes what iptables redirects to it, whatever its port, and sends it on to where it was going. */
+  | { readonly kind: 'redirected'; readonly listen: { readonly host: string; readonly port: number } }
+  /** A listener for each port. */
+  | { readonly kind: 'ports'; readonly ports: readonly PlacedPort[] }
+
+export interface PlacedPort {
+  /** What policies see. */
+  readonly port: number
+  readonly protocol: PortProtocol
+  /** The socket; an empty host means all addresses. */
+  readonly listen: { readonly host: string; readonly port: number }
+  readonly application: SocketEndpoint
+}
+
+export interface TranslateOptions {
+  readonly placement: Placement
+  readonly rbac: RbacForm
+  readonly jwks: JwksOptions
+  /** Needed where a port accepts mTLS. */
+  readonly certificates: CertificateFiles
+  readonly accessLog: readonly AccessLog[]
+  /** Before the names of listeners, clusters and secrets, so that several workloads fit in one Envoy. */
+  readonly prefix: string
+  /** At a waypoint, the service that requests are for; null elsewhere. */
+  readonly service: TargetService | null
+}
+
+/** What a workload needs of its Envoy, and what its RBAC filters came to. */
+export interface TranslatedWorkload extends Resources {
+  readonly reports: readonly RbacReport[]
+}
+
+/** Translates everything that is in force on a workload's inbound side. Pure. */
+export function translateWorkload(mesh: Mesh, workload: Workload, options: TranslateOptions): TranslatedWorkload {
+  const writer = new Writer(mesh, workload, options)
+  const listeners = writer.listeners()
+  return {
+    listeners,
+    clusters: writer.clusters,
+    secrets: writer.secured ? secretsOf(options.certificates, options.prefix) : [],
+    reports: writer.reports,
+  }
+}
+
+interface Port {
+  /** Null for the ports that the files do not name. */
+  readonly number: number | null
+  readonly kind: PortKind
+  readonly protocol: PortProtocol
+  readonly chainName: (protocol: 'http' | 'tcp') => string
+  readonly statPrefix: string
+  readonly cluster: string
+  readonly matchPort: boolean
+  readonly socketPort: (port: number) => number | null
+}
+
+class Writer {
+  readonly #mesh: Mesh
+  readonly #workload: Workload
+  readonly #options: TranslateOptions
+  readonly #stacks = new Map<string, FilterStack<HttpFilter> | FilterStack<NetworkFilter>>()
+  readonly clusters: Cluster[] = []
+  readonly reports: RbacReport[] = []
+  secured = false
+
+  constructor(mesh: Mesh, workload: Workload, options: TranslateOptions) {
+    this.#mesh = mesh
+    this.#workload = workload
+    this.#options = options
+  }
+
+  listeners(): readonly Listener[] {
+    const { placement } = this.#options
+    switch (placement.kind) {
+      case 'redirected':
+        return [this.#redirected(placement.listen)]
+      case 'ports':
+        return placement.ports.filter(({ protocol }) => protocol !== 'udp').map((port) => this.#placed(port))
+      default:
+        return placement satisfies never
+    }
+  }
+
+  /** Istio's `virtualInbound`: a black hole for its own port, any port, then the known ones. */
+  #redirected({ host, port }: { readonly host: string; readonly port: number }): Listener {
+    const { prefix } = this.#options
+    const seen = (number: number) => number
+    const anyPort: Port = {
+      number: null,
+      kind: 'auto',
+      protocol: 'auto',
+      chainName: (protocol) => (protocol === 'http' ? 'virtualInbound-catchall-http' : 'virtualInbound'),
+      statPrefix: 'InboundPassthroughCluster',
+      cluster: `${prefix}InboundPassthroughCluster`,
+      matchPort: false,
+      socketPort: seen,
+    }
+    const known = this.#workload.ports.filter(({ protocol }) => protocol !== 'udp' && protocol !== undefined)
+    const chains = [
+      this.#blackHole(port),
+      ...this.#chains(anyPort),
+      ...known.flatMap(({ number, protocol }) =>
+        this.#chains({
+          ...{ number, protocol, kind: kindOf(protocol), matchPort: true, socketPort: seen },
+          chainName: () => `0.0.0.0_${number}`,
+          statPrefix: `inbound_0.0.0.0_${number};`,
+          cluster: `${prefix}inbound|${number}||`,
+        }),
+      ),
+    ]
+    this.clusters.push(
+      endpointCluster(`${prefix}BlackHoleCluster`, [], null),
+      originalDestinationCluster(`${prefix}InboundPassthroughCluster`),
+      ...known.map(({ number }) => originalDestinationCluster(`${prefix}inbound|${number}||`)),
+    )
+    return inboundListener(`${prefix}virtualInbound`, socketAddress(host, port), chains, true)
+  }
+
+  #placed({ port, protocol, listen, application }: PlacedPort): Listener {
+    const { prefix } = this.#options
+    const host = listen.host === '' ? '0.0.0.0' : listen.host
+    const cluster = `${prefix}inbound|${port}||`
+    const chains = this.#chains({
+      ...{ number: port, protocol, kind: kindOf(protocol), cluster, matchPort: false },
+      chainName: () => `${host}_${port}`,
+      statPrefix: `inbound_${host}_${port};`,
+      socketPort: socketPortOf(port, listen.port),
+    })
+    this.clusters.push(endpointCluster(cluster, [applicationAddress(application)], upstreamProtocol(protocol)))
+    return inboundListener(`${prefix}${host}_${port}`, socketAddress(host, listen.port), chains, false)
+  }
+
+  #blackHole(port: number): FilterChain {
+    const cluster = `${this.#options.prefix}BlackHoleCluster`
+    return {
+      name: 'virtualInbound-blackhole',
+      filter_chain_match: { destination_port: port },
+      filters: [tcpProxy('BlackHoleCluster', cluster, [])],
+    }
+  }
+
+  #chains(port: Port): readonly FilterChain[] {
+    const mode = mtlsModeFor(this.#mesh, this.#workload, port.number ?? 0)
+    return chainOptions(mode, port.kind).map((option) => this.#chain(port, option))
+  }
+
+  #chain(port: Port, { protocol, tls, match }: ChainOption): FilterChain {
+    const { trustDomain, trustDomainAliases } = this.#mesh.config
+    if (tls) this.secured = true
+    return {
+      name: port.chainName(protocol),
+      filter_chain_match: {
+        ...(port.matchPort && port.number !== null ? { destination_port: port.number } : {}),
+        ...match,
+      },
+      ...(tls
+        ? { transport_socket: downstreamTls(protocol, [trustDomain, ...trustDomainAliases], this.#options.prefix) }
+        : {}),
+      filters: protocol === 'http' ? [this.#http(port)] : this.#tcp(port),
+    }
+  }
+
+  #http(port: Port): NetworkFilter {
+    const { role } = this.#workload
+    const { config } = this.#mesh
+    const { filters } = this.#stack('http', port, (options) => httpFilterStack(this.#mesh, this.#workload, options))
+    return {
+      name: 'envoy.filters.network.http_connection_manager',
+      typed_config: httpConnectionManager({
+        statPrefix: port.statPrefix,
+        normalization: config.pathNormalization,
+        gateway: role.kind === 'gateway' || role.kind === 'gatewayApi',
+        trustedHops: config.numTrustedProxies,
+        http2: port.protocol === 'http2' || port.protocol === 'grpc',
+        accessLog: this.#options.accessLog,
+        filters,
+        routes: inboundRoutes(port.cluster, port.cluster, port.number ?? 0, port.protocol === 'grpc'),
+      }),
+    }
+  }
+
+  #tcp(port: Port): readonly NetworkFilter[] {
+    const { filters } = this.#stack('tcp', port, (options) => networkFilterStack(this.#mesh, this.#workload, options))
+    return [...filters, tcpProxy(port.cluster, port.cluster, this.#options.accessLog)]
+  }
+
+  /** Made once for all chains in which policies see the same ports. */
+  #stack<Filter extends HttpFilter | NetworkFilter>(
+    protocol: 'http' | 'tcp',
+    port: Port,
+    make: (options: FilterOptions) => FilterStack<Filter>,
+  ): FilterStack<Filter> {
+    const { placement, rbac, jwks, prefix, service } = this.#options
+    const key = placement.kind === 'redirected' ? protocol : `${protocol} ${port.number}`
+    const known = this.#stacks.get(key)
+    if (known !== undefined) return known as FilterStack<Filter>
+    const made = make({ rbac, jwks, prefix, service, socketPort: port.socketPort })
+    this.#stacks.set(key, made as FilterStack<HttpFilter> | FilterStack<NetworkFilter>)
+    const names = new Set(this.clusters.map(({ name }) => name))
+    this.clusters.push(...made.clusters.filter(({ name }) => !names.has(name)))
+    this.reports.push(...made.reports)
+    return made
+  }
+}
+
+function tcpProxy(statPrefix: string, cluster: string, accessLog: readonly AccessLog[]): NetworkFilter {
+  return {
+    name: 'envoy.filters.network.tcp_proxy',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy',
+      stat_prefix: statPrefix,
+      cluster,
+      ...(accessLog.length === 0 ? {} : { access_log: accessLog }),
+    },
+  }
+}
+
+/** Istio's protocol selection for a filter chain. */
+function kindOf(protocol: PortProtocol): PortKind {
+  switch (protocol) {
+    case 'http':
+    case 'http2':
+    case 'grpc':
+      return 'http'
+    case 'https':
+    case 'tls':
+    case 'tcp':
+    case 'udp':
+      return 'tcp'
+    case 'auto':
+      return 'auto'
+    default:
+      return protocol satisfies never
+  }
+}
+
+function upstreamProtocol(protocol: PortProtocol): UpstreamProtocol {
+  if (protocol === 'http2' || protocol === 'grpc') return 'http2'
+  return protocol === 'auto' ? 'asDownstream' : null
+}
+
+/** Envoy's rules see the socket: the port of the policies is looked for there, and the socket's own is not theirs. */
+function socketPortOf(port: number, socket: number): (port: number) => number | null {
+  return (named) => (named === port ? socket : named === socket ? null : named)
+}
+
+/** `0.0.0.0` is the instance itself. */
+function applicationAddress(application: SocketEndpoint): Address {
+  if (application.kind === 'unix') return endpointAddress(application)
+  const host = application.host === '0.0.0.0' ? '127.0.0.1' : application.host === '::' ? '::1' : application.host
+  return endpointAddress({ ...application, host })
+}
