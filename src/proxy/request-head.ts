@@ -69,8 +69,8 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   if (target.kind === 'refused') return target
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
-  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'invalid_authority')
-  if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'sanitize_connection_header_failed')
+  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'http.invalid_authority')
+  if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'http1.connection_header_rejected')
   headers.delete('host')
   const normalized = normalizePath(target.path, options.pathMode)
   if (normalized.kind === 'reject') {

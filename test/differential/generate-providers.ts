@@ -5,26 +5,29 @@ import type { GrpcAnswer, HttpAnswer, Json, Line, Script } from './spec.ts'
 export interface GeneratedProvider {
   readonly kind: 'grpc' | 'http'
   readonly name: string
+  readonly patient: boolean
   readonly config: Json
 }
 
-/** How long providers with a short patience wait, in milliseconds. */
-export const SHORT = 400
+/** How long providers wait, in milliseconds: only those with a short patience meet silence. */
+const SHORT = 500
+const LONG = 10_000
 
 export function generateProvider(random: Random, name: string): GeneratedProvider {
   const kind = random.chance(0.5) ? 'grpc' : 'http'
+  const patient = random.chance(0.85)
   const unreachable = random.chance(0.06)
   const port = unreachable ? '@closed-port@' : `@${kind}-port@`
   const common = {
     service: random.pick([`${kind}.authz`, `foo/${kind}.authz`]),
     port,
-    timeout: `${SHORT / 1000}s`,
+    timeout: `${(patient ? LONG : SHORT) / 1000}s`,
     ...(random.chance(0.25) ? { failOpen: true } : {}),
     ...(random.chance(0.25) ? { statusOnError: random.pick(['503', '500', '429', '403']) } : {}),
     ...(random.chance(0.35) ? { includeRequestBodyInCheck: bodyLimit(random) } : {}),
   }
   const fields = kind === 'grpc' ? common : { ...common, ...httpFields(random) }
-  return { kind, name, config: { name, [kind === 'grpc' ? 'envoyExtAuthzGrpc' : 'envoyExtAuthzHttp']: fields } }
+  return { kind, name, patient, config: { name, [kind === 'grpc' ? 'envoyExtAuthzGrpc' : 'envoyExtAuthzHttp']: fields } }
 }
 
 function bodyLimit(random: Random): Json {
@@ -50,12 +53,12 @@ function httpFields(random: Random): { readonly [name: string]: Json } {
   }
 }
 
-export function generateScript(random: Random, kind: 'grpc' | 'http'): Script {
+export function generateScript(random: Random, { kind, patient }: GeneratedProvider): Script {
   const delay = random.chance(0.03) ? 20 : 0
-  return kind === 'grpc' ? { kind, delay, answer: grpcAnswer(random) } : { kind, delay, answer: httpAnswer(random) }
+  return kind === 'grpc' ? { kind, delay, answer: grpcAnswer(random, patient) } : { kind, delay, answer: httpAnswer(random, patient) }
 }
 
-function grpcAnswer(random: Random): GrpcAnswer {
+function grpcAnswer(random: Random, patient: boolean): GrpcAnswer {
   return random.weighted<GrpcAnswer>([
     [10, () => ({ kind: 'message', message: { status: { code: 0 }, okResponse: okResponse(random) } })],
     [1, () => ({ kind: 'message', message: {} })],
@@ -67,7 +70,7 @@ function grpcAnswer(random: Random): GrpcAnswer {
     [1.5, () => ({ kind: 'status', code: random.pick([7, 14, 16, 2]) })],
     [0.7, () => ({ kind: 'garbage' })],
     [0.7, () => ({ kind: 'close' })],
-    [0.25, () => ({ kind: 'silence' })],
+    [patient ? 0 : 1, () => ({ kind: 'silence' })],
   ])
 }
 
@@ -83,13 +86,24 @@ function option(random: Random, name: string): Json {
   }
 }
 
+function rewriteOption(random: Random): Json {
+  const [key, value] = random.pick([
+    [':path', '/a'],
+    [':path', '/admin?k=1'],
+    [':method', 'PUT'],
+    [':authority', 'e.com'],
+    ['host', 'a.e.com:80'],
+  ] as const)
+  return { header: { key, value }, append: false }
+}
+
 function okResponse(random: Random): Json {
   const some = (chance: number, field: string, make: () => Json) => (random.chance(chance) ? { [field]: make() } : {})
   const options = (names: readonly string[]) => Array.from({ length: 1 + random.int(3) }, () => option(random, random.pick(names)))
   return {
     ...some(0.6, 'headers', () => options(SET_NAMES)),
     ...some(0.08, 'headers', () => [
-      { header: { key: random.pick([':path', ':method', ':authority', 'host']), value: random.pick(['/a', '/admin', 'GET', 'e.com']) }, append: false },
+      rewriteOption(random),
     ]),
     ...some(0.3, 'headersToRemove', () => random.some(['x-a', 'x-role', 'cookie', 'accept', 'host', 'x-none'], 1, 2)),
     ...some(0.3, 'responseHeadersToAdd', () => options(['x-up', 'x-answer', 'set-cookie', 'content-type'])),
@@ -112,7 +126,7 @@ function deniedResponse(random: Random): Json {
   }
 }
 
-function httpAnswer(random: Random): HttpAnswer {
+function httpAnswer(random: Random, patient: boolean): HttpAnswer {
   const status = random.weighted<number | null>([
     [10, () => 200],
     [6, () => random.pick([401, 403, 302, 404, 429])],
@@ -120,7 +134,7 @@ function httpAnswer(random: Random): HttpAnswer {
     [1.5, () => random.pick([500, 503])],
     [1, () => null],
   ])
-  if (status === null) return random.chance(0.75) ? { kind: 'close' } : { kind: 'silence' }
+  if (status === null) return patient || random.chance(0.5) ? { kind: 'close' } : { kind: 'silence' }
   const headers: Line[] = Array.from({ length: random.int(4) }, () => [
     random.pick(['x-user', 'X-Role', 'set-cookie', 'content-type', 'location', 'x-dup', 'x-dup', 'authorization']),
     random.pick(['v', 'w', 'admin', 'application/json']),

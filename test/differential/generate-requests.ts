@@ -40,7 +40,7 @@ export function generateRequest(random: Random, mesh: GeneratedMesh, clients: re
   const source = random.pick(clients)
   const port = random.chance(0.8) ? 'main' : 'other'
   const [provider] = mesh.providers
-  const script = provider === undefined ? null : generateScript(random, provider.kind)
+  const script = provider === undefined ? null : generateScript(random, provider)
   const common = { source, port, script, listed: null } as const
   if (mesh.spec.protocol === 'tcp') return { request: { ...common, http: null, tokens: [] }, tokenStates: [] }
   const tokens: TokenSpec[] = []

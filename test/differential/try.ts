@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Batch } from './batch.ts'
@@ -15,7 +15,7 @@ const ports = { main: 18100, other: 18101, application: 18102, grpc: 18103, http
 const backends = new Backends(ports)
 const material = await Material.create(folder)
 const world = { backends, folder, ports, material, envoy: new URL('../../../.peers/bin/envoy', import.meta.url).pathname, istio: null }
-const cases = Array.from({ length: meshes }, (_, k) => {
+const cases = process.env.FILE ? JSON.parse(readFileSync(process.env.FILE, 'utf8')) as { spec: never, istio: boolean, requests: never[] }[] : Array.from({ length: meshes }, (_, k) => {
   const random = new Random(seed, from + k)
   const mesh = generateMesh(random)
   const clients = generateClients(random, mesh)
@@ -29,6 +29,7 @@ let bad = 0
 const groups = new Map<string, number>()
 await batch.run((mesh, request, outcomes) => {
   count++
+  if (process.env.FILE) console.log(request, JSON.stringify([...outcomes].map(([n, o]) => [n, o.status, o.body, o.details, o.grpc, o.wire?.headers, o.wire?.received]), null, 1))
   for (const d of differences(outcomes)) {
     bad++
     const key = `${d.engine} ${d.field} ${JSON.stringify(d.expected)?.slice(0, 60)} ${JSON.stringify(d.actual)?.slice(0, 60)}`
