@@ -196,6 +196,24 @@ test('the host of an absolute target is judged without its user information', as
   }
 })
 
+test('the scheme is that of an absolute target, whatever the connection and X-Forwarded-Proto say', async (t) => {
+  const app = await startApplication(t, echo)
+  const schemes: string[] = []
+  const decide = ({ scheme }: Facts) => {
+    schemes.push(scheme)
+    return { kind: 'allow', policy: null } as const
+  }
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide }) })] })).port()
+  for (const target of ['/a', 'http://x/a', 'HTTPS://x/a']) {
+    const answer = await raw(
+      port,
+      `GET ${target} HTTP/1.1\r\n${HOST}X-Forwarded-Proto: https\r\nConnection: close\r\n\r\n`,
+    )
+    assert.match(answer, /^HTTP\/1\.1 200/)
+  }
+  assert.deepEqual(schemes, ['https', 'http', 'https'])
+})
+
 test('an offer of HTTP/2 is ignored and the request served', async (t) => {
   const port = (await sidecar(t)).port()
   const answer = await raw(

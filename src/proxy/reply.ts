@@ -1,9 +1,9 @@
 import type { ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
+import { joinAnswerLines } from '../extauthz/answer-lines.ts'
 import type { HeaderChange } from '../extauthz/check.ts'
 import { applyChanges } from '../extauthz/header-changes.ts'
 import { HeaderMap } from '../match/header-map.ts'
-import { joinAnswerLines } from './answer-lines.ts'
 import type { HeaderLines } from './hop-by-hop.ts'
 import type { LocalReply } from './local-reply.ts'
 

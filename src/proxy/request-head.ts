@@ -78,7 +78,8 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   }
   if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
   removeEnvoyFields(headers)
-  const scheme = forwardedScheme(headers, options.secure)
+  const forwarded = forwardedScheme(headers, options.secure)
+  const scheme = target.scheme ?? forwarded
   if (options.clientCertificate === null) headers.delete('x-forwarded-client-cert')
   else appendTo(headers, 'x-forwarded-client-cert', options.clientCertificate)
   let id = headers.get('x-request-id')
@@ -115,11 +116,14 @@ const INVALID_SCHEME = refuse(400, 'Bad Request', 'http1.invalid_scheme')
 const NO_PATH = refuse(404, '', 'absolute_path_rejected')
 const BAD_ENCODING = refuse(501, 'Not Implemented', 'http1.invalid_transfer_encoding')
 
-type Target = { readonly kind: 'target'; readonly path: string; readonly host: string } | RefusedHead
+/** `scheme` is that of a target in absolute form, else null. */
+type Target =
+  | { readonly kind: 'target'; readonly path: string; readonly host: string; readonly scheme: string | null }
+  | RefusedHead
 
 /** RFC 9112, 3.2: in absolute form the URI's authority replaces Host. */
 function readTarget(method: string, url: string, host: string): Target {
-  if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host }
+  if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host, scheme: null }
   if (url === '*') return method === 'OPTIONS' ? NO_PATH : INVALID_URL
   const match = ABSOLUTE.exec(url)
   if (match === null) return OTHER_SCHEME.test(url) ? INVALID_SCHEME : MALFORMED
@@ -128,7 +132,8 @@ function readTarget(method: string, url: string, host: string): Target {
   // Without a path there can be a query, and then there is nothing to route; a fragment is no part of a target.
   if (rest.startsWith('?')) return NO_PATH
   if (rest.startsWith('#')) return MALFORMED
-  return { kind: 'target', path: rest === '' ? '/' : rest, host: port === '' ? name : `${name}:${port}` }
+  const scheme = /^https:/i.test(url) ? 'https' : 'http'
+  return { kind: 'target', path: rest === '' ? '/' : rest, host: port === '' ? name : `${name}:${port}`, scheme }
 }
 
 /** A URI whose scheme cannot be served. */

@@ -145,7 +145,9 @@ async function decide(
   } else {
     const { http } = request
     const head = headOf(http, connection, options)
-    if (head.kind === 'refused') return refusedDecision(head, refusesGrpc(head, http.headers))
+    if (head.kind === 'refused') {
+      return withoutContent(request, refusedDecision(head, refusesGrpc(head, http.headers)))
+    }
     const authenticator = authenticatorOf(target, http, head.path)
     if (authenticator !== null && isProblem(authenticator)) return authenticator
     const chain: ChainRequest = {
@@ -164,11 +166,15 @@ async function decide(
     }
     decision = (await authorize(chain, { decider, authenticator, providers }, () => {})).decision
   }
-  // The answer to a HEAD has no content (RFC 9110, 9.3.2).
-  if (request.http?.method === 'HEAD' && decision.body !== null) decision = { ...decision, body: '' }
+  decision = withoutContent(request, decision)
   return given.unanswered === null || decision.decision === 'deny'
     ? decision
     : { ...decision, decision: 'ask', status: null, phase: 'custom', provider: given.unanswered }
+}
+
+/** The answer to a HEAD has no content (RFC 9110, 9.3.2). */
+function withoutContent({ http }: TestRequest, decision: Decision): Decision {
+  return http?.method === 'HEAD' && decision.body !== null ? { ...decision, body: '' } : decision
 }
 
 /** The workload's own, or what stands in for it: claims that were given, or a token that is masked. */

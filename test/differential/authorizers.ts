@@ -2,8 +2,8 @@ import type * as http from 'node:http'
 import type { ServerHttp2Stream } from 'node:http2'
 import { fromBinary, fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf'
 import { CheckRequestSchema, CheckResponseSchema } from '#src/proto/gen/envoy/service/auth/v3/external_auth_pb.ts'
-import type { GrpcAnswer, Json } from './spec.ts'
 import { lines, type Slot } from './slot.ts'
+import type { GrpcAnswer, Json } from './spec.ts'
 
 /** Envoy's gRPC protocol, by the script of the slot. */
 export function answerGrpcCheck(slot: Slot, stream: ServerHttp2Stream): void {

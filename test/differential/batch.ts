@@ -33,7 +33,7 @@ export interface MeshCases {
 }
 
 /** Meshes that run at once; their requests follow each other. */
-const AT_ONCE = 24
+const AT_ONCE = 64
 
 /** The second part of the engines' addresses: 127.X.y.z. */
 const networks: { readonly [name in EngineName]: number } = {

@@ -1,11 +1,5 @@
 import { printWorkloadId } from '#src/authn/spiffe-id.ts'
-import {
-  bootstrap,
-  type RbacForm,
-  type Resources,
-  type TranslateOptions,
-  translateWorkload,
-} from '#src/envoy/index.ts'
+import { bootstrap, type RbacForm, type Resources, type TranslateOptions, translateWorkload } from '#src/envoy/index.ts'
 import type { DryRun, DryRunResult } from '#src/policy/decider.ts'
 import type { Engine, EngineName, PreparedMesh } from './engine.ts'
 import { type EnvoyProcess, type LogLine, logFormat } from './envoy-process.ts'
@@ -13,7 +7,7 @@ import { fillRequest, type Place, portOf, requestBytes } from './fill.ts'
 import type { LoadedSpec } from './mesh-file.ts'
 import { NOTHING, type Outcome, ofWire, type Watched } from './outcome.ts'
 import type { RequestSpec } from './spec.ts'
-import { Client } from './wire.ts'
+import { Client, type WireAnswer } from './wire.ts'
 
 /** Filters that stand in the place of our translation's. */
 export interface OtherFilters {
@@ -77,7 +71,10 @@ export function withFilters(resources: Resources, { http, tcp }: OtherFilters): 
   const listeners = resources.listeners.map((listener) => ({
     ...listener,
     filter_chains: listener.filter_chains.map((chain) => {
-      const last = chain.filters.at(-1) as unknown as { readonly name: string; readonly typed_config: Record<string, unknown> }
+      const last = chain.filters.at(-1) as unknown as {
+        readonly name: string
+        readonly typed_config: Record<string, unknown>
+      }
       if (last.name !== 'envoy.filters.network.http_connection_manager') return { ...chain, filters: [...tcp, last] }
       const router = (last.typed_config.http_filters as readonly object[]).at(-1)
       const config = { ...last.typed_config, http_filters: [...http, router] }
@@ -111,8 +108,8 @@ export class EnvoyEngine implements Engine {
     const exchange = await client.exchange(request, portOf(request, this.#place.ports), requestBytes(request))
     const { answer } = exchange
     const { received, checks } = slot
-    const expected = answer.kind === 'answer' || answer.kind === 'bytes'
-    const line = await this.#process.line(exchange.connection, exchange.index, expected ? 3000 : 200)
+    const patience = logPatience(request, answer)
+    const line = patience === 0 ? null : await this.#process.line(exchange.connection, exchange.index, patience)
     return ofWire(answer, received, checks, line === null ? NOTHING : watchedOf(line, request.http === null))
   }
 
@@ -120,6 +117,15 @@ export class EnvoyEngine implements Engine {
   async close(): Promise<void> {
     for (const client of this.#clients.values()) client.close()
   }
+}
+
+/**
+ * How long to wait for an engine's log of what happened, in milliseconds. A connection that was refused before it was
+ * whole leaves nothing there.
+ */
+export function logPatience({ http }: RequestSpec, answer: WireAnswer): number {
+  if (answer.kind === 'answer' || answer.kind === 'bytes') return 3000
+  return http === null ? 200 : 0
 }
 
 function watchedOf(line: LogLine, tcp: boolean): Watched {

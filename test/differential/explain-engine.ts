@@ -1,7 +1,7 @@
 import { createOfflineKeySource } from '#src/authn/key-source.ts'
+import type { CheckClient } from '#src/extauthz/check.ts'
 import { createGrpcClient } from '#src/extauthz/client/grpc-client.ts'
 import { createHttpClient } from '#src/extauthz/client/http-client.ts'
-import type { CheckClient } from '#src/extauthz/check.ts'
 import { mtlsModeFor } from '#src/mesh/attach.ts'
 import type { Provider } from '#src/mesh/provider.ts'
 import { findService } from '#src/mesh/registry.ts'

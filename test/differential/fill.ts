@@ -37,7 +37,9 @@ function fillJson(value: Json, place: Place): Json {
   if (value === null || typeof value !== 'object') return value
   if (Array.isArray(value)) return value.map((item) => fillJson(item, place))
   const entries = Object.entries(value as { readonly [name: string]: Json })
-  return Object.fromEntries(entries.map(([name, item]) => [fillText(name, place), fillPort(name, fillJson(item, place))]))
+  return Object.fromEntries(
+    entries.map(([name, item]) => [fillText(name, place), fillPort(name, fillJson(item, place))]),
+  )
 }
 
 /** Fields that hold a number where a text stands for it. */

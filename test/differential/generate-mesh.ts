@@ -29,11 +29,23 @@ export function generateMesh(random: Random): GeneratedMesh {
   const trustDomain = random.pick(['cluster.local', 'cluster.local', 'td1'])
   const aliases = random.pick([[], [], ['old'], [trustDomain === 'td1' ? 'cluster.local' : 'td1', 'old']])
   const providers = random.chance(0.4) ? providersOf(random) : []
-  const { rules, documents: jwtRules } = random.chance(protocol === 'http' ? 0.5 : 0.05) ? generateRules(random) : { rules: [], documents: [] }
-  const mtls = random.weighted<GeneratedMesh['mtls']>([[6, () => 'PERMISSIVE'], [2, () => 'STRICT'], [1, () => 'DISABLE']])
+  const { rules, documents: jwtRules } = random.chance(protocol === 'http' ? 0.5 : 0.05)
+    ? generateRules(random)
+    : { rules: [], documents: [] }
+  const mtls = random.weighted<GeneratedMesh['mtls']>([
+    [6, () => 'PERMISSIVE'],
+    [2, () => 'STRICT'],
+    [1, () => 'DISABLE'],
+  ])
   const attachments = attachmentsOf(role)
   const authentications = jwtRules.length === 0 ? [] : authenticationsOf(random, jwtRules, attachments)
-  const context = { namespace: NAMESPACE, labels: LABELS, tcp: protocol === 'tcp', providers: providers.map(({ name }) => name), attachments }
+  const context = {
+    namespace: NAMESPACE,
+    labels: LABELS,
+    tcp: protocol === 'tcp',
+    providers: providers.map(({ name }) => name),
+    attachments,
+  }
   const service = role === 'waypoint' ? random.pick([...Object.keys(SERVICES), 'elsewhere.example']) : null
   return {
     trustDomains: [trustDomain, ...aliases],
@@ -69,7 +81,17 @@ function meshConfig(
   providers: readonly GeneratedProvider[],
   role: Role,
 ): Json {
-  const mode = random.pick([null, 'DEFAULT', 'NONE', 'BASE', 'BASE', 'MERGE_SLASHES', 'MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES', 'DECODE_AND_MERGE_SLASHES'])
+  const mode = random.pick([
+    null,
+    'DEFAULT',
+    'NONE',
+    'BASE',
+    'BASE',
+    'MERGE_SLASHES',
+    'MERGE_SLASHES',
+    'DECODE_AND_MERGE_SLASHES',
+    'DECODE_AND_MERGE_SLASHES',
+  ])
   const hops = role === 'gateway' || role === 'gatewayApi' ? random.int(4) : 0
   const mesh = {
     ...(trustDomain === 'cluster.local' ? {} : { trustDomain }),
@@ -119,12 +141,18 @@ function peerAuthentications(random: Random, mode: GeneratedMesh['mtls']): reado
   ])()
 }
 
-function authenticationsOf(random: Random, jwtRules: readonly Json[], attachments: readonly ((random: Random) => Attachment)[]): readonly Json[] {
+function authenticationsOf(
+  random: Random,
+  jwtRules: readonly Json[],
+  attachments: readonly ((random: Random) => Attachment)[],
+): readonly Json[] {
   const split = jwtRules.length > 1 && random.chance(0.4)
   const groups = split ? jwtRules.map((rule) => [rule]) : [jwtRules]
   return groups.map((group, i) => {
     // The first of each list attaches; the requests' tokens are meant for rules that do.
-    const { namespace, spec } = (random.chance(0.85) ? (attachments[0] as (typeof attachments)[number]) : random.pick(attachments))(random)
+    const { namespace, spec } = (
+      random.chance(0.85) ? (attachments[0] as (typeof attachments)[number]) : random.pick(attachments)
+    )(random)
     return {
       apiVersion: 'security.istio.io/v1',
       kind: 'RequestAuthentication',
@@ -192,17 +220,28 @@ function workloadDocuments(role: Role, protocol: 'http' | 'tcp'): readonly Json[
       metadata: { name: 'web', namespace: NAMESPACE },
       spec: {
         selector: { matchLabels: { app: 'web' } },
-        template: { metadata: { labels: LABELS }, spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'example/web:1' }] } },
+        template: {
+          metadata: { labels: LABELS },
+          spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'example/web:1' }] },
+        },
       },
     },
-    { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: NAMESPACE }, spec: { selector: { app: 'web' }, ports } },
+    {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'web', namespace: NAMESPACE },
+      spec: { selector: { app: 'web' }, ports },
+    },
     ...(role === 'gateway'
       ? [
           {
             apiVersion: 'networking.istio.io/v1',
             kind: 'Gateway',
             metadata: { name: 'g', namespace: NAMESPACE },
-            spec: { selector: { app: 'web' }, servers: [{ port: { number: '@port@', name: 'http', protocol: 'HTTP' }, hosts: ['*'] }] },
+            spec: {
+              selector: { app: 'web' },
+              servers: [{ port: { number: '@port@', name: 'http', protocol: 'HTTP' }, hosts: ['*'] }],
+            },
           },
         ]
       : []),
@@ -210,7 +249,12 @@ function workloadDocuments(role: Role, protocol: 'http' | 'tcp'): readonly Json[
 }
 
 function service(name: string, namespace: string): Json {
-  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace }, spec: { ports: [{ name: 'http', port: 80 }] } }
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name, namespace },
+    spec: { ports: [{ name: 'http', port: 80 }] },
+  }
 }
 
 function entry(): Json {

@@ -47,7 +47,9 @@ function policy(random: Random, context: PolicyContext, index: number): Json {
     metadata: {
       name: `p${index}`,
       namespace,
-      ...(dryRun ? { annotations: { 'istio.io/dry-run': random.pick(['true', 'true', 'true', 'T', 'false', 'yes']) } } : {}),
+      ...(dryRun
+        ? { annotations: { 'istio.io/dry-run': random.pick(['true', 'true', 'true', 'T', 'false', 'yes']) } }
+        : {}),
     },
     spec: {
       ...spec,
@@ -75,7 +77,9 @@ function rule(random: Random, action: Action, context: PolicyContext): Json {
     ...(parts.includes('from')
       ? { from: Array.from({ length: many() }, () => ({ source: source(random, custom, l4) })) }
       : {}),
-    ...(parts.includes('to') ? { to: Array.from({ length: many() }, () => ({ operation: operation(random, l4) })) } : {}),
+    ...(parts.includes('to')
+      ? { to: Array.from({ length: many() }, () => ({ operation: operation(random, l4) })) }
+      : {}),
     ...(parts.includes('when') ? { when: Array.from({ length: many() }, () => condition(random, custom, l4)) } : {}),
   }
 }
@@ -126,7 +130,8 @@ function valuesOf(random: Random, name: Values): readonly string[] {
   const from = vocabulary[name] as readonly string[]
   const chosen = random.some(from, 1, random.chance(0.6) ? 1 : 3)
   const bad = (vocabulary.bad as { readonly [name: string]: readonly string[] })[name]
-  if (bad !== undefined && random.chance(0.03)) chosen.splice(random.int(chosen.length + 1), random.int(2), random.pick(bad))
+  if (bad !== undefined && random.chance(0.03))
+    chosen.splice(random.int(chosen.length + 1), random.int(2), random.pick(bad))
   return chosen.length === 0 ? [random.pick(from)] : chosen
 }
 
@@ -159,8 +164,20 @@ function condition(random: Random, custom: boolean, l4: boolean): Json {
     ],
     [l4 ? 0.5 : 6, () => header(random)],
     [custom || l4 ? 0.2 : 4, () => [`request.auth.claims[${random.pick(claims)}]`, 'values']],
-    [0.6, () => [`experimental.envoy.filters.${random.pick(['http.jwt_authn', 'http.f'])}[${random.pick(['payload', 'k'])}]`, 'values']],
-    [0.4, () => [random.pick(['unknown', 'source.serviceaccount', 'request.headers', 'request.auth.claims', 'source.user']), 'values']],
+    [
+      0.6,
+      () => [
+        `experimental.envoy.filters.${random.pick(['http.jwt_authn', 'http.f'])}[${random.pick(['payload', 'k'])}]`,
+        'values',
+      ],
+    ],
+    [
+      0.4,
+      () => [
+        random.pick(['unknown', 'source.serviceaccount', 'request.headers', 'request.auth.claims', 'source.user']),
+        'values',
+      ],
+    ],
   ])
   const not = random.chance(0.3)
   const list = valuesOf(random, values).filter((value) => value !== '' || random.chance(0.2))

@@ -27,7 +27,12 @@ export function generateProvider(random: Random, name: string): GeneratedProvide
     ...(random.chance(0.35) ? { includeRequestBodyInCheck: bodyLimit(random) } : {}),
   }
   const fields = kind === 'grpc' ? common : { ...common, ...httpFields(random) }
-  return { kind, name, patient, config: { name, [kind === 'grpc' ? 'envoyExtAuthzGrpc' : 'envoyExtAuthzHttp']: fields } }
+  return {
+    kind,
+    name,
+    patient,
+    config: { name, [kind === 'grpc' ? 'envoyExtAuthzGrpc' : 'envoyExtAuthzHttp']: fields },
+  }
 }
 
 function bodyLimit(random: Random): Json {
@@ -38,7 +43,18 @@ function bodyLimit(random: Random): Json {
   }
 }
 
-const LISTS = ['x-user', 'x-*', '*-role', 'X-User', 'set-cookie', 'content-type', 'location', 'x-dup', 'authorization', 'cookie']
+const LISTS = [
+  'x-user',
+  'x-*',
+  '*-role',
+  'X-User',
+  'set-cookie',
+  'content-type',
+  'location',
+  'x-dup',
+  'authorization',
+  'cookie',
+]
 
 function httpFields(random: Random): { readonly [name: string]: Json } {
   const list = () => random.some(LISTS, 1, 3)
@@ -55,7 +71,9 @@ function httpFields(random: Random): { readonly [name: string]: Json } {
 
 export function generateScript(random: Random, { kind, patient }: GeneratedProvider): Script {
   const delay = random.chance(0.03) ? 20 : 0
-  return kind === 'grpc' ? { kind, delay, answer: grpcAnswer(random, patient) } : { kind, delay, answer: httpAnswer(random, patient) }
+  return kind === 'grpc'
+    ? { kind, delay, answer: grpcAnswer(random, patient) }
+    : { kind, delay, answer: httpAnswer(random, patient) }
 }
 
 function grpcAnswer(random: Random, patient: boolean): GrpcAnswer {
@@ -63,7 +81,13 @@ function grpcAnswer(random: Random, patient: boolean): GrpcAnswer {
     [10, () => ({ kind: 'message', message: { status: { code: 0 }, okResponse: okResponse(random) } })],
     [1, () => ({ kind: 'message', message: {} })],
     [1, () => ({ kind: 'message', message: { deniedResponse: deniedResponse(random) } })],
-    [7, () => ({ kind: 'message', message: { status: { code: random.pick([7, 16, 5]) }, deniedResponse: deniedResponse(random) } })],
+    [
+      7,
+      () => ({
+        kind: 'message',
+        message: { status: { code: random.pick([7, 16, 5]) }, deniedResponse: deniedResponse(random) },
+      }),
+    ],
     [2, () => ({ kind: 'message', message: { status: { code: 7 } } })],
     [1, () => ({ kind: 'message', message: { status: { code: 7 }, okResponse: okResponse(random) } })],
     [1, () => ({ kind: 'message', message: { status: { code: 13 }, errorResponse: deniedResponse(random) } })],
@@ -74,7 +98,17 @@ function grpcAnswer(random: Random, patient: boolean): GrpcAnswer {
   ])
 }
 
-const SET_NAMES = ['x-user', 'x-role', 'x-a', 'accept', 'cookie', 'authorization', 'user-agent', 'x-forwarded-for', 'x-b']
+const SET_NAMES = [
+  'x-user',
+  'x-role',
+  'x-a',
+  'accept',
+  'cookie',
+  'authorization',
+  'user-agent',
+  'x-forwarded-for',
+  'x-b',
+]
 
 function option(random: Random, name: string): Json {
   return {
@@ -99,22 +133,37 @@ function rewriteOption(random: Random): Json {
 
 function okResponse(random: Random): Json {
   const some = (chance: number, field: string, make: () => Json) => (random.chance(chance) ? { [field]: make() } : {})
-  const options = (names: readonly string[]) => Array.from({ length: 1 + random.int(3) }, () => option(random, random.pick(names)))
+  const options = (names: readonly string[]) =>
+    Array.from({ length: 1 + random.int(3) }, () => option(random, random.pick(names)))
   return {
     ...some(0.6, 'headers', () => options(SET_NAMES)),
-    ...some(0.08, 'headers', () => [
-      rewriteOption(random),
-    ]),
+    ...some(0.08, 'headers', () => [rewriteOption(random)]),
     ...some(0.3, 'headersToRemove', () => random.some(['x-a', 'x-role', 'cookie', 'accept', 'host', 'x-none'], 1, 2)),
     ...some(0.3, 'responseHeadersToAdd', () => options(['x-up', 'x-answer', 'set-cookie', 'content-type'])),
-    ...some(0.1, 'queryParametersToSet', () => [{ key: random.pick(['x', 'k']), value: random.pick(['1', 'v%20w', '']) }]),
+    ...some(0.1, 'queryParametersToSet', () => [
+      { key: random.pick(['x', 'k']), value: random.pick(['1', 'v%20w', '']) },
+    ]),
     ...some(0.1, 'queryParametersToRemove', () => random.some(['x', 'y', 'access_token'], 1, 2)),
   }
 }
 
 function deniedResponse(random: Random): Json {
   return {
-    ...(random.chance(0.8) ? { status: { code: random.pick(['Unauthorized', 'Forbidden', 'Found', 'NotFound', 'OK', 'TooManyRequests', 'ServiceUnavailable']) } } : {}),
+    ...(random.chance(0.8)
+      ? {
+          status: {
+            code: random.pick([
+              'Unauthorized',
+              'Forbidden',
+              'Found',
+              'NotFound',
+              'OK',
+              'TooManyRequests',
+              'ServiceUnavailable',
+            ]),
+          },
+        }
+      : {}),
     ...(random.chance(0.5) ? { body: random.pick(['no', '{"error":"no"}', 'a b%c']) } : {}),
     ...(random.chance(0.5)
       ? {

@@ -36,7 +36,11 @@ function client(random: Random, { trustDomains, mtls, spec }: GeneratedMesh): Re
   return { ip, certificate, sni: random.chance(0.5) ? random.pick(['e.com', 'a.e.com', 'E.com', 'x']) : '', alpn }
 }
 
-export function generateRequest(random: Random, mesh: GeneratedMesh, clients: readonly RequestSpec['source'][]): GeneratedRequest {
+export function generateRequest(
+  random: Random,
+  mesh: GeneratedMesh,
+  clients: readonly RequestSpec['source'][],
+): GeneratedRequest {
   const source = random.pick(clients)
   const port = random.chance(0.8) ? 'main' : 'other'
   const [provider] = mesh.providers
@@ -51,12 +55,47 @@ export function generateRequest(random: Random, mesh: GeneratedMesh, clients: re
 
 const METHODS = ['GET', 'GET', 'GET', 'GET', 'POST', 'POST', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PATCH'] as const
 const TARGETS = [
-  ...['/', '/a', '/a/b', '/a/x/b', '/a/', '/x/b', '/a?x=1', '/a/b?x=/b&y=%20z', '/a//b', '/A', '/admin', '/admin/x', '/a/x/c/d/e'],
+  ...[
+    '/',
+    '/a',
+    '/a/b',
+    '/a/x/b',
+    '/a/',
+    '/x/b',
+    '/a?x=1',
+    '/a/b?x=/b&y=%20z',
+    '/a//b',
+    '/A',
+    '/admin',
+    '/admin/x',
+    '/a/x/c/d/e',
+  ],
   ...['/p.S/M', '/index.html', '/a%2Fb', '/a%2fb', '/a/../b', '/a/./b', '/x/b?token=1', '/a;x', '/a?', '/x{y', '/a/b/'],
 ] as const
 const PIECES = [
   ...['/', '/', '.', '..', ';', '%2e', '%2F', '%5c', '\\', 'a', '%61', '|', '%25', '%3b', '%', '%3', '%32', '%65', 'b'],
-  ...['2', 'e', '%46', '%00', '%0', '"', '^', '%7f', '%80', '~', '%7e', '.;', '..;x', '#', '?', '[', ']', '%41', '{', '}'],
+  ...[
+    '2',
+    'e',
+    '%46',
+    '%00',
+    '%0',
+    '"',
+    '^',
+    '%7f',
+    '%80',
+    '~',
+    '%7e',
+    '.;',
+    '..;x',
+    '#',
+    '?',
+    '[',
+    ']',
+    '%41',
+    '{',
+    '}',
+  ],
 ] as const
 const HOSTS = ['e.com', 'E.com', 'a.e.com', 'e.com:80', 'web.foo', 'e.com.', 'x', '127.0.0.1:80', 'A.E.COM'] as const
 const ODD_HOSTS = ['', '[::1]', 'e.com:99999', 'a b', 'a/b', 'e.com,e.com', 'e..com', 'e_com', '*', 'e.com:'] as const
@@ -102,7 +141,18 @@ const HEADERS: readonly (readonly [name: string, values: readonly string[]])[] =
 ]
 
 const FORWARDED = [
-  ...['203.0.113.7', '127.9.8.7', '198.51.100.1', '2001:db8::1', '::ffff:203.0.113.7', 'junk', '', '203.0.113.7:80', 'unknown', '[2001:db8::1]'],
+  ...[
+    '203.0.113.7',
+    '127.9.8.7',
+    '198.51.100.1',
+    '2001:db8::1',
+    '::ffff:203.0.113.7',
+    'junk',
+    '',
+    '203.0.113.7:80',
+    'unknown',
+    '[2001:db8::1]',
+  ],
   ...['127.0.0.1', ' 203.0.113.7', '203.0.113.7 '],
 ] as const
 
@@ -117,7 +167,10 @@ function httpRequest(random: Random, mesh: GeneratedMesh, tokens: TokenSpec[], t
   let target = targetOf(random)
   if (grpc) {
     target = random.pick(['/p.S/M', '/p.S/N', '/a'])
-    headers.push(['content-type', random.pick(['application/grpc', 'application/grpc', 'application/grpc+proto', 'application/grpc-web'])])
+    headers.push([
+      'content-type',
+      random.pick(['application/grpc', 'application/grpc', 'application/grpc+proto', 'application/grpc-web']),
+    ])
     if (random.chance(0.7)) headers.push(['te', 'trailers'])
   }
   const [first] = mesh.rules
@@ -130,11 +183,15 @@ function httpRequest(random: Random, mesh: GeneratedMesh, tokens: TokenSpec[], t
       tokens.push(token)
       tokenStates.push(state)
       headers.push(...more)
-      if (query !== '') target += `${target.includes('?') ? '&' : '?'}${query}`
+      if (query !== '' && target !== '*') target += `${target.includes('?') ? '&' : '?'}${query}`
     }
   }
   if (random.chance(0.03)) headers.push(['origin', 'https://o'], ['access-control-request-method', 'GET'])
-  const method = grpc ? 'POST' : random.chance(0.04) ? random.pick(['FOO', 'PROPFIND', 'get', 'TRACE', 'QUERY']) : random.pick(METHODS)
+  const method = grpc
+    ? 'POST'
+    : random.chance(0.04)
+      ? random.pick(['FOO', 'PROPFIND', 'get', 'TRACE', 'QUERY'])
+      : random.pick(METHODS)
   return {
     method,
     target,
@@ -147,7 +204,12 @@ function httpRequest(random: Random, mesh: GeneratedMesh, tokens: TokenSpec[], t
 }
 
 function shuffled(random: Random, headers: Line[]): Line[] {
-  return random.chance(0.5) ? headers : headers.map((line) => [random.next(), line] as const).sort(([a], [b]) => a - b).map(([, line]) => line)
+  return random.chance(0.5)
+    ? headers
+    : headers
+        .map((line) => [random.next(), line] as const)
+        .sort(([a], [b]) => a - b)
+        .map(([, line]) => line)
 }
 
 function hostsOf(random: Random, { spec }: GeneratedMesh): readonly string[] {
@@ -158,12 +220,25 @@ function hostsOf(random: Random, { spec }: GeneratedMesh): readonly string[] {
 
 function targetOf(random: Random): string {
   if (random.chance(0.72)) return random.pick(TARGETS)
-  if (random.chance(0.06)) return random.pick(['http://e.com/a', 'https://E.com:80/a?x=1', 'http://e.com', '*', 'a', 'ftp://e.com/a', 'http://u@e.com/a', '//a', '/a b', '/\xe9'])
+  if (random.chance(0.06))
+    return random.pick([
+      'http://e.com/a',
+      'https://E.com:80/a?x=1',
+      'http://e.com',
+      '*',
+      'a',
+      'ftp://e.com/a',
+      'http://u@e.com/a',
+      '//a',
+      '/a b',
+      '/\xe9',
+    ])
   return `/${Array.from({ length: 1 + random.int(7) }, () => random.pick(PIECES)).join('')}`
 }
 
 function forwarded(random: Random): Line[] {
-  const chain = () => Array.from({ length: 1 + random.int(3) }, () => random.pick(FORWARDED)).join(random.pick([', ', ',']))
+  const chain = () =>
+    Array.from({ length: 1 + random.int(3) }, () => random.pick(FORWARDED)).join(random.pick([', ', ',']))
   return Array.from({ length: random.chance(0.2) ? 2 : 1 }, () => ['x-forwarded-for', chain()] as const)
 }
 

@@ -13,7 +13,10 @@ export interface GeneratedRule {
 
 const ISSUERS = ['https://idp', 'idp2', 'i']
 
-export function generateRules(random: Random): { readonly rules: readonly GeneratedRule[]; readonly documents: readonly Json[] } {
+export function generateRules(random: Random): {
+  readonly rules: readonly GeneratedRule[]
+  readonly documents: readonly Json[]
+} {
   const count = random.weighted([
     [5, () => 1],
     [2, () => 2],
@@ -109,12 +112,21 @@ export interface GeneratedToken {
 
 export function generateToken(random: Random, rule: GeneratedRule): GeneratedToken {
   const state = random.weighted(tokenStates.map((name) => [states[name][0], () => name] as const))
-  const key = rule.keys === 'second' ? 'ec2' : random.weighted([[8, () => 'ec'], [1, () => 'rsa'], [1, () => 'ed']])
+  const key =
+    rule.keys === 'second'
+      ? 'ec2'
+      : random.weighted([
+          [8, () => 'ec'],
+          [1, () => 'rsa'],
+          [1, () => 'ed'],
+        ])
   const claims: Claims = {
     iss: rule.issuer,
     sub: random.pick(['u', 'u', 'v', 'idp/u', '']),
     exp: LATER,
-    ...(rule.audiences.length > 0 ? { aud: random.pick([rule.audiences[0] as string, [...rule.audiences, 'x'], 'http://svc']) } : {}),
+    ...(rule.audiences.length > 0
+      ? { aud: random.pick([rule.audiences[0] as string, [...rule.audiences, 'x'], 'http://svc']) }
+      : {}),
     ...(rule.audiences.length === 0 && random.chance(0.5) ? { aud: random.pick<Json>(['v', ['v', 'w'], 'x']) } : {}),
     ...(random.chance(0.4) ? { azp: random.pick(['v', 'w', 'va']) } : {}),
     ...Object.fromEntries(random.some(OTHER, 0, 6).map(([name, values]) => [name, random.pick(values)])),
@@ -159,12 +171,27 @@ export function place(
   const header = (name: string, value: string) => ({ headers: [[name, value] as const], query: '' })
   for (const { name, prefix = '' } of rule.headers) places.push(() => header(name, `${prefix}${token}`))
   for (const name of rule.params) places.push(() => ({ headers: [], query: `${name}=${token}` }))
-  for (const name of rule.cookies) places.push(() => header('cookie', random.pick([`${name}=${token}`, `a=1; ${name}=${token}; b=2`, `${name}="${token}"`])))
+  for (const name of rule.cookies)
+    places.push(() =>
+      header('cookie', random.pick([`${name}=${token}`, `a=1; ${name}=${token}; b=2`, `${name}="${token}"`])),
+    )
   if (places.length === 0 || random.chance(0.1)) {
     places.push(() => header('authorization', `Bearer ${token}`))
     if (random.chance(0.3)) places.push(() => ({ headers: [], query: `access_token=${token}` }))
     if (random.chance(0.15)) {
-      places.push(() => header('Authorization', random.pick([`bearer ${token}`, `Foo Bearer ${token}`, `Bearer  ${token}`, 'Bearer ', 'Basic x', `Bearer ${token} junk`])))
+      places.push(() =>
+        header(
+          'Authorization',
+          random.pick([
+            `bearer ${token}`,
+            `Foo Bearer ${token}`,
+            `Bearer  ${token}`,
+            'Bearer ',
+            'Basic x',
+            `Bearer ${token} junk`,
+          ]),
+        ),
+      )
     }
   }
   return random.pick(places)()

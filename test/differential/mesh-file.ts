@@ -1,5 +1,5 @@
-import type { Mesh } from '#src/mesh/mesh.ts'
 import { loadMesh } from '#src/mesh/load.ts'
+import type { Mesh } from '#src/mesh/mesh.ts'
 import { serviceOfHost } from '#src/mesh/registry.ts'
 import type { TargetService } from '#src/mesh/service.ts'
 import type { Workload } from '#src/mesh/workload.ts'

@@ -11,6 +11,7 @@ import { configure } from '#src/proxy/configure.ts'
 import type { DecisionLogEntry } from '#src/proxy/decision-log.ts'
 import { createProxy, type ProxyServer } from '#src/proxy/proxy.ts'
 import type { Engine, PreparedMesh } from './engine.ts'
+import { logPatience } from './envoy-engine.ts'
 import { fillRequest, type Place, portOf, requestBytes } from './fill.ts'
 import { loadSpec } from './mesh-file.ts'
 import { NOTHING, type Outcome, ofWire } from './outcome.ts'
@@ -78,8 +79,8 @@ export class ProxyEngine implements Engine {
     log.clear()
     const { answer } = await client.exchange(request, portOf(request, this.#place.ports), requestBytes(request))
     const { received, checks } = slot
-    // A connection that was refused before it was whole leaves nothing in the log.
-    const entry = await log.first(answer.kind === 'answer' || answer.kind === 'bytes' ? 2000 : 200)
+    const patience = logPatience(request, answer)
+    const entry = patience === 0 ? null : await log.first(patience)
     return ofWire(answer, received, checks, entry === null ? NOTHING : watched(entry))
   }
 

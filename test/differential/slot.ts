@@ -70,11 +70,7 @@ export class Backends {
   }
 
   /** `application`: null for engines that forward nothing. */
-  async open(
-    address: string,
-    application: 'http' | 'tcp' | null,
-    authorizers: boolean,
-  ): Promise<Slot> {
+  async open(address: string, application: 'http' | 'tcp' | null, authorizers: boolean): Promise<Slot> {
     const slot: Slot = { address, received: [], checks: [], script: null }
     this.#slots.set(address, slot)
     this.#sockets.set(address, new Set())
