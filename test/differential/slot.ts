@@ -62,6 +62,8 @@ export class Backends {
       if (slot !== undefined) answerGrpcCheck(slot, stream)
     })
     this.#grpc.on('sessionError', () => {})
+    // Without this an unknown expectation is answered with 417.
+    this.#application.on('checkExpectation', (request, response) => this.#serve(request, response))
     for (const server of [this.#application, this.#authorizer]) {
       server.timeout = 0
       server.requestTimeout = 0
@@ -144,7 +146,9 @@ export function lines(raw: readonly string[]): Line[] {
 
 function echo(slot: Slot, socket: net.Socket): void {
   socket.on('data', (bytes) => {
-    slot.received.push({ method: '', target: '', headers: [], body: bytes.toString('latin1') })
+    // A handshake that is passed on is another one each time.
+    const body = bytes[0] === 0x16 ? 'TLS' : bytes.toString('latin1')
+    slot.received.push({ method: '', target: '', headers: [], body })
     socket.write(bytes)
   })
   socket.on('end', () => socket.end())

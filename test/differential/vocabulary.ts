@@ -154,3 +154,13 @@ export const whenKeys = [
   'destination.port',
   'connection.sni',
 ] as const
+
+/** Keys by family, as the table of coverage counts them. */
+export const conditionKeys: readonly string[] = [
+  ...whenKeys,
+  'request.headers[]',
+  'request.auth.claims[]',
+  'request.auth.claims[][]',
+  'experimental.envoy.filters.*',
+  'unknown',
+]
