@@ -3,7 +3,7 @@ import type { EngineName } from './engine.ts'
 import { listedRow } from './listed.ts'
 import type { Outcome } from './outcome.ts'
 import { type Row, rewritings } from './rewritings.ts'
-import type { Case } from './spec.ts'
+import type { Case, Line } from './spec.ts'
 
 /** What two engines say differently about one request. */
 export interface Difference {
@@ -37,7 +37,8 @@ export function differences(one: Case, outcomes: Outcomes, listed: (row: Row) =>
       continue
     }
     const wanted = own ? rewritten(one, expected, outcome, listed) : expected
-    const difference = firstDifference(wanted, outcome)
+    const edge = one.mesh.role === 'gateway' || one.mesh.role === 'gatewayApi'
+    const difference = firstDifference(edge ? anyOwnAddress(wanted) : wanted, edge ? anyOwnAddress(outcome) : outcome)
     if (difference !== null) found.push({ reference, engine, ...difference })
   }
   return found
@@ -80,4 +81,22 @@ export function firstDifference(expected: Outcome, actual: Outcome): Omit<Differ
 /** A check whose connection ended without an answer may be made again. */
 function onceEach(checks: readonly unknown[]): readonly unknown[] {
   return checks.filter((check, i) => i === 0 || !isDeepStrictEqual(check, checks[i - 1]))
+}
+
+/**
+ * An edge adds its own address to X-Forwarded-For where the peer is on the same machine: Envoy takes that of a network
+ * interface, and explain the one that the request was sent to.
+ */
+function anyOwnAddress(outcome: Outcome): Outcome {
+  const line = ([name, value]: Line): Line =>
+    name === 'x-forwarded-for' ? [name, value.replace(/[^,]*$/, 'own')] : [name, value]
+  const changed = (check: unknown) => {
+    const { headers } = check as { readonly headers?: readonly Line[] }
+    return headers === undefined ? check : { ...(check as object), headers: headers.map(line) }
+  }
+  const wire = outcome.wire && {
+    ...outcome.wire,
+    received: outcome.wire.received.map((one) => ({ ...one, headers: one.headers.map(line) })),
+  }
+  return { ...outcome, wire, checks: outcome.checks.map(changed) }
 }

@@ -19,7 +19,7 @@ const NEEDS_ENVOY: ReadonlySet<EngineName> = new Set(['rules', 'matcher', 'istio
 /** From so many cases on everything that the generator can make must have been made. */
 const JUDGED = 20_000
 /** Disagreements that are shrunk, and how long each may take, in milliseconds. */
-const SHRUNK = 8
+const SHRUNK = Number(process.env.SHRUNK ?? 8)
 const SHRINK_TIME = 60_000
 
 const usage = `usage: npm run differential -- [--seed S] [--cases N] [--engines A,B,...] [--out DIR] [--keep]

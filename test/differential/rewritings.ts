@@ -106,16 +106,15 @@ const TOKEN_PARAMETER = /(^|[?&])(?:token|access_token)=[^&]*/
 function targetWithoutToken(outcome: Outcome, { request }: Case, ours: Outcome): Outcome {
   const target = request.http?.target ?? ''
   if (!/[?&](?:token|access_token)=/.test(target)) return outcome
+  // Only what decoding makes unreadable ends so.
+  const unreadable = outcome.status === 503 && /%[0-7][0-9A-Fa-f]|%[89A-Fa-f]/.test(target)
+  if (unreadable && ours.wire === null) return { ...ours, checks: outcome.checks }
   const [mine] = ours.wire?.received ?? []
   if (mine === undefined || TOKEN_PARAMETER.test(mine.target.slice(mine.target.indexOf('?')))) return outcome
   const { wire } = outcome
   const [theirs] = wire?.received ?? []
   if (wire === null) return outcome
-  if (theirs === undefined) {
-    // Only what decoding makes unreadable ends so.
-    const unreadable = outcome.status === 503 && /%[0-7][0-9A-Fa-f]|%[89A-Fa-f]/.test(target)
-    return unreadable ? { ...ours, checks: outcome.checks } : outcome
-  }
+  if (theirs === undefined) return unreadable ? { ...ours, checks: outcome.checks } : outcome
   if (theirs.target === mine.target || canonical(theirs.target) !== canonical(mine.target)) return outcome
   return { ...outcome, wire: { ...wire, received: [{ ...theirs, target: mine.target }] } }
 }
