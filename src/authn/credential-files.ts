@@ -84,8 +84,8 @@ function watchFolder(folder: string, changed: () => void, logger: Logger): FSWat
   }
 }
 
-/** Or why there are none. */
-function readCredentials({ certificate, key, ca }: CredentialPaths): Credentials | string {
+/** What three files hold, or why there is nothing to be had. */
+export function readCredentials({ certificate, key, ca }: CredentialPaths): Credentials | string {
   try {
     const parsed = parseCredentials(
       readFileSync(certificate, 'utf8'),

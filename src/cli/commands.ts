@@ -2,7 +2,8 @@ import type { Command } from './command.ts'
 import { analyze } from './commands/analyze.ts'
 import { authorizer } from './commands/authorizer.ts'
 import { completion } from './commands/completion.ts'
+import { envoy } from './commands/envoy.ts'
 import { explain } from './commands/explain.ts'
 import { up } from './commands/up.ts'
 
-export const commands: readonly Command[] = [up, authorizer, analyze, explain, completion]
+export const commands: readonly Command[] = [up, authorizer, analyze, explain, envoy, completion]

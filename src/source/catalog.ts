@@ -12,7 +12,7 @@ function entry(severity: Severity, title: string): Entry {
 
 /**
  * Every diagnostic that the product can print. Codes are stable: a retired one stays listed and is never used for
- * something else. SP0xx text, SP1xx decoding, SP2xx Istio's validation, SP3xx the mesh as a whole, SP4xx analysis.
+ * something else. SP0xx text, SP1xx decoding, SP2xx Istio's validation, SP3xx the mesh as a whole, SP4xx analysis, SP5xx running, SP6xx Envoy.
  */
 export const catalog = {
   SP001: entry('error', 'a file or folder cannot be read'),
@@ -66,6 +66,12 @@ export const catalog = {
   SP502: entry('error', 'the engine of an authorizer cannot be loaded'),
   SP503: entry('error', 'a certificate cannot be had'),
   SP504: entry('error', 'a listener would forward to itself'),
+  SP601: entry('error', 'a name in a policy is one that Envoy refuses'),
+  SP602: entry('error', 'a value in a policy is longer than Envoy takes'),
+  SP603: entry('error', 'JWT keys, or a place of tokens, are ones that Envoy refuses'),
+  SP604: entry('warning', 'Envoy cannot get the keys of an issuer'),
+  SP605: entry('error', 'a provider is one that Envoy refuses'),
+  SP606: entry('error', 'an address is one that Envoy cannot use'),
 } as const satisfies Record<string, Entry>
 
 export type Code = keyof typeof catalog

@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import type { RequestListener, Server } from 'node:http'
 import { createServer, request as sendRequest } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -90,8 +90,30 @@ export async function startEnvoy(
       clusters,
     },
   }
+  const { ports, stop } = await startBootstrap(binary, config, admin, folder)
+  return { port: ports.get('in') as number, stop }
+}
+
+export interface RunningBootstrap {
+  /** Where its listeners are, by their names. */
+  readonly ports: ReadonlyMap<string, number>
+  stop(): Promise<void>
+}
+
+/**
+ * Starts Envoy with a whole configuration, whose administration interface has a free port. `folder`, where it writes
+ * that interface's address to the file `admin`, goes away with it.
+ */
+export async function startBootstrap(
+  binary: string,
+  config: object,
+  admin: string,
+  folder: string,
+): Promise<RunningBootstrap> {
+  const file = join(folder, 'bootstrap.json')
+  writeFileSync(file, JSON.stringify(config))
   const flags = ['--disable-hot-restart', '--concurrency', '1', '--log-level', 'warning', '--admin-address-path', admin]
-  const envoy = spawn(binary, [...flags, '--config-yaml', JSON.stringify(config)], {
+  const envoy = spawn(binary, [...flags, '--file-flush-interval-msec', '20', '--config-path', file], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const stop = async () => {
@@ -102,35 +124,39 @@ export async function startEnvoy(
     rmSync(folder, { recursive: true, force: true })
   }
   try {
-    return { port: await listenerPort(envoy, admin), stop }
+    return { ports: await listenerPorts(envoy, admin), stop }
   } catch (error) {
     await stop()
     throw error
   }
 }
 
-async function listenerPort(envoy: ChildProcess, adminFile: string): Promise<number> {
+async function listenerPorts(envoy: ChildProcess, adminFile: string): Promise<ReadonlyMap<string, number>> {
   let log = ''
   envoy.stderr?.setEncoding('utf8').on('data', (text) => {
     log = (log + text).slice(-4000)
   })
   for (let tries = 0; tries < 300; tries++) {
     if (envoy.exitCode !== null) throw new Error(`Envoy ended with ${envoy.exitCode}: ${log}`)
-    const port = await readPort(adminFile).catch(() => null)
-    if (port !== null) return port
+    const ports = await readPorts(adminFile).catch(() => null)
+    if (ports !== null) return ports
     // Envoy tells nobody when it is ready, so that it has to be asked.
     await delay(50)
   }
   throw new Error(`Envoy was not ready in time: ${log}`)
 }
 
-async function readPort(adminFile: string): Promise<number | null> {
+async function readPorts(adminFile: string): Promise<ReadonlyMap<string, number> | null> {
   const address = readFileSync(adminFile, 'utf8').trim()
   const [host, port] = address.split(':')
   const ready = await send(Number(port), '/ready', [['host', host as string]])
   if (ready.status !== 200) return null
   const listeners = JSON.parse((await send(Number(port), '/listeners?format=json', [['host', host as string]])).body)
-  return listeners.listener_statuses?.[0]?.local_address?.socket_address?.port_value ?? null
+  const found = (listeners.listener_statuses ?? []).map(
+    (one: { readonly name: string; readonly local_address: { readonly socket_address: { port_value: number } } }) =>
+      [one.name, one.local_address.socket_address.port_value] as const,
+  )
+  return found.length === 0 ? null : new Map(found)
 }
 
 /** One request on a connection of its own. */

@@ -51,13 +51,18 @@ export function selectWorkloads(mesh: Mesh, placement: Placement): readonly Loca
 }
 
 function named(mesh: Mesh, placement: Placement): LocalWorkload {
-  const described = Object.keys(placement.labels).length > 0 || placement.serviceAccount !== undefined
-  const workload = described ? describe(mesh, placement) : findWorkload(mesh, placement.workload, placement.namespace)
+  const workload = namedWorkload(mesh, placement)
   const local = place(mesh, workload, placement)
   if (local.inbound.length === 0 && local.outbound.length === 0) {
     throw new UsageError(`\`${workload.namespace}/${workload.name}\` has no place to listen`, sidecarHint(workload))
   }
   return local
+}
+
+/** The workload that the command line names, or describes by labels and an account. Throws UsageError. */
+export function namedWorkload(mesh: Mesh, placement: Placement): Workload {
+  const described = Object.keys(placement.labels).length > 0 || placement.serviceAccount !== undefined
+  return described ? describe(mesh, placement) : findWorkload(mesh, placement.workload, placement.namespace)
 }
 
 /** A workload of the files with other labels or another account, or one that the files do not know. */
@@ -81,7 +86,8 @@ function describe(mesh: Mesh, placement: Placement): Workload {
   }
 }
 
-function place(mesh: Mesh, workload: Workload, placement: Placement): LocalWorkload {
+/** Where its Sidecar and the command line say that it listens: possibly nowhere. */
+export function place(mesh: Mesh, workload: Workload, placement: Placement): LocalWorkload {
   const sidecar = sidecarFor(mesh, workload)
   const inbound: LocalIngress[] = (sidecar?.ingress ?? []).map(({ port, bind, defaultEndpoint }, i) => ({
     origin: placement.listen.has(port.number) ? null : within(sidecar, ['spec', 'ingress', i, 'port']),

@@ -44,12 +44,17 @@ export function authorizationOf(
 ): Authorization {
   const input: LowerInput = {
     policies: authorizationPoliciesFor(mesh, workload, service),
-    trustDomains: [mesh.config.trustDomain, ...mesh.config.trustDomainAliases],
+    trustDomains: trustDomainsOf(mesh),
     protocol,
     provider: (name) => usableProvider(mesh, name),
   }
   const ir = lower(input)
   return { custom: customStages(ir), local: localStages(ir, shadowAudit(input)) }
+}
+
+/** The mesh's own domain, then its aliases, which Istio sorts. */
+export function trustDomainsOf({ config }: Mesh): readonly string[] {
+  return [config.trustDomain, ...[...new Set(config.trustDomainAliases)].sort()]
 }
 
 function customStages({ custom }: PolicyIr): readonly AuthorizationFilter[] {

@@ -51,10 +51,8 @@ interface UpstreamTls {
         readonly match_typed_subject_alt_names: readonly [
           { readonly san_type: 'DNS' | 'IP_ADDRESS'; readonly matcher: { readonly exact: string } },
         ]
-      } & (
-        | { readonly system_root_certs: Readonly<Record<string, never>> }
-        | { readonly trusted_ca: { readonly filename: string } }
-      )
+        readonly trusted_ca: { readonly filename: string }
+      }
     }
   }
 }
@@ -95,8 +93,8 @@ export function originalDestinationCluster(name: string): Cluster {
   }
 }
 
-/** TLS to a server with a public name. `ca` is a path; without one the system's roots are trusted. */
-export function upstreamTls(host: string, ca: string | null): UpstreamTls {
+/** TLS to a server of this name. `ca` is a path; Envoy checks no name against the system's own roots. */
+export function upstreamTls(host: string, ca: string): UpstreamTls {
   const san_type = parseIp(host) === null ? 'DNS' : 'IP_ADDRESS'
   return {
     name: 'envoy.transport_sockets.tls',
@@ -106,7 +104,7 @@ export function upstreamTls(host: string, ca: string | null): UpstreamTls {
       common_tls_context: {
         validation_context: {
           match_typed_subject_alt_names: [{ san_type, matcher: { exact: host } }],
-          ...(ca === null ? { system_root_certs: {} } : { trusted_ca: { filename: ca } }),
+          trusted_ca: { filename: ca },
         },
       },
     },

@@ -3,16 +3,17 @@ import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
 import type { TargetService } from '../../mesh/service.ts'
 import type { Workload } from '../../mesh/workload.ts'
-import { type AuthorizationFilter, authorizationOf } from './authorization.ts'
+import { type AuthorizationFilter, authorizationOf, trustDomainsOf } from './authorization.ts'
 import type { Cluster } from './cluster.ts'
 import { httpExtAuthz, networkExtAuthz } from './ext-authz.ts'
 import type { HttpFilter } from './http-filter.ts'
 import { type JwksOptions, jwksPlace } from './jwks-place.ts'
 import { jwtAuthentication } from './jwt-authn.ts'
 import type { NetworkFilter } from './network-filter.ts'
-import type { SocketPort } from './permission.ts'
+import type { PortView } from './permission.ts'
 import { providerCluster, providerTarget } from './provider-target.ts'
 import { httpRbac, type RbacForm, type RbacReport, rbacLists, rulesOf } from './rbac-filter.ts'
+import type { Peers } from './tree/peer-keys.ts'
 
 export interface FilterOptions {
   readonly rbac: RbacForm
@@ -21,7 +22,9 @@ export interface FilterOptions {
   readonly prefix: string
   /** At a waypoint, what the request is for. */
   readonly service: TargetService | null
-  readonly socketPort: SocketPort
+  readonly portView: PortView
+  /** Whether connections of this filter chain are TLS; on one that is not the tree must not look at certificates. */
+  readonly secured: boolean
 }
 
 /** Filters in Istio's order, and what else they need. */
@@ -34,12 +37,15 @@ export interface FilterStack<Filter> {
 /** What authenticates and authorizes a workload's requests: CUSTOM, tokens, AUDIT, DENY, ALLOW. */
 export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterOptions): FilterStack<HttpFilter> {
   const { custom, local } = authorizationOf(mesh, workload, 'http', options.service)
+  const peers: Peers = options.secured ? { kind: 'tls', trustDomains: trustDomainsOf(mesh) } : { kind: 'plaintext' }
   const clusters: Cluster[] = []
   const reports: RbacReport[] = []
   const filterOf = (stage: AuthorizationFilter): HttpFilter => {
     switch (stage.kind) {
       case 'rbac':
-        return httpRbac(stage, options.rbac, options.socketPort, (report) => reports.push(report))
+        return httpRbac(stage, { form: options.rbac, peers, portView: options.portView }, (report) =>
+          reports.push(report),
+        )
       case 'check':
         clusters.push(providerCluster(mesh, stage.provider, options.prefix))
         return {
@@ -71,12 +77,13 @@ export function networkFilterStack(mesh: Mesh, workload: Workload, options: Filt
     switch (stage.kind) {
       case 'rbac': {
         const rules = rulesOf(stage).length
-        reports.push({ purpose: stage.purpose, protocol: 'tcp', rules, longest: rules, dimensions: [] })
+        const { secured } = options
+        reports.push({ purpose: stage.purpose, protocol: 'tcp', secured, rules, longest: rules, dimensions: [] })
         return {
           name: 'envoy.filters.network.rbac',
           typed_config: {
             '@type': 'type.googleapis.com/envoy.extensions.filters.network.rbac.v3.RBAC',
-            ...rbacLists(stage, options.socketPort),
+            ...rbacLists(stage, options.portView),
             stat_prefix: 'tcp.',
           },
         }

@@ -11,8 +11,8 @@ export interface JwksOptions {
   readonly byIssuer: ReadonlyMap<string, string>
   /** A key set that no token can be signed for: where keys cannot be had, every token is refused. */
   readonly nobody: string
-  /** PEM roots for `https`, a path; null: the system's. */
-  readonly ca: string | null
+  /** PEM roots for `https`, a path. */
+  readonly ca: string
 }
 
 /** Where Envoy gets a rule's keys, and the cluster that it fetches them through, if it does. */
@@ -42,7 +42,7 @@ export function jwksPlace(
   }
 }
 
-function jwksCluster(mesh: Mesh, url: URL, ca: string | null, prefix: string): Cluster {
+function jwksCluster(mesh: Mesh, url: URL, ca: string, prefix: string): Cluster {
   const secure = url.protocol === 'https:'
   const port = url.port === '' ? (secure ? 443 : 80) : Number(url.port)
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')

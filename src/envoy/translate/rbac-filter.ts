@@ -2,11 +2,11 @@ import type { Ruleset } from '../../policy/ir.ts'
 import type { RbacStage } from './authorization.ts'
 import type { ExecuteFilter, HttpRbac, RbacLists, RbacTree } from './http-filter.ts'
 import type { Extension } from './matchers.ts'
-import type { SocketPort } from './permission.ts'
+import type { PortView } from './permission.ts'
 import { rbacRules } from './rbac-rules.ts'
 import { buildTree } from './tree/build.ts'
 import { dimensionsOf } from './tree/dimension.ts'
-import type { PeerShape } from './tree/peer-keys.ts'
+import { type Peers, reachable } from './tree/peer-keys.ts'
 import type { OnMatch } from './tree/xds-matcher.ts'
 
 /** How RBAC filters are written. */
@@ -14,12 +14,19 @@ export type RbacForm =
   /** As Istio's compiler writes them: a list that Envoy walks. */
   | { readonly kind: 'rules' }
   /** A decision tree where there are `fewest` rules at least; the same lists, cut into leaves. */
-  | { readonly kind: 'matcher'; readonly fewest: number; readonly peers: PeerShape }
+  | {
+      readonly kind: 'matcher'
+      readonly fewest: number
+      /** Also where a tree gains nothing. */
+      readonly eager?: true
+    }
 
 /** What an RBAC filter came to, for whoever wants to know what it costs. */
 export interface RbacReport {
   readonly purpose: RbacStage['purpose']
   readonly protocol: 'http' | 'tcp'
+  /** In a filter chain for TLS. */
+  readonly secured: boolean
   /** Enforced and shadow rules. */
   readonly rules: number
   /** The most rules that Envoy walks for a usual request. */
@@ -32,17 +39,29 @@ export const RBAC_FILTER = 'envoy.filters.http.rbac'
 
 export function httpRbac(
   stage: RbacStage,
-  form: RbacForm,
-  socketPort: SocketPort,
+  { form, peers, portView }: { readonly form: RbacForm; readonly peers: Peers; readonly portView: PortView },
   report: (one: RbacReport) => void,
 ): Extension<HttpRbac | RbacTree> {
   const all = rulesOf(stage)
-  const tree = form.kind === 'rules' || all.length < form.fewest ? null : treeOf(stage, all, form, socketPort)
-  report({
-    ...{ purpose: stage.purpose, protocol: 'http', rules: all.length },
-    ...{ longest: tree?.longest ?? all.length, dimensions: tree?.dimensions ?? [] },
+  const tell = (longest: number, dimensions: readonly string[]) =>
+    report({
+      ...{ purpose: stage.purpose, protocol: 'http', secured: peers.kind === 'tls' },
+      ...{ rules: all.length, longest, dimensions },
+    })
+  if (form.kind === 'rules' || all.length < form.fewest) {
+    tell(all.length, [])
+    return { name: RBAC_FILTER, typed_config: listFilter(stage, portView) }
+  }
+  const some = reachable(all, peers)
+  const part = partOf(stage)
+  const tree = buildTree(some, {
+    dimensions: dimensionsOf(some, peers, portView),
+    leaf: (rules) => executeFilter(listFilter(part(rules), portView)),
+    fewest: form.fewest,
+    eager: form.eager ?? false,
   })
-  if (tree === null) return { name: RBAC_FILTER, typed_config: listFilter(stage, socketPort) }
+  tell(tree?.longest ?? some.length, tree?.dimensions ?? (some.length < all.length ? ['peer'] : []))
+  if (tree === null) return { name: RBAC_FILTER, typed_config: listFilter(part(some), portView) }
   const { root } = tree
   if (!('matcher' in root)) throw new Error('a tree with dimensions has a matcher')
   return {
@@ -59,10 +78,10 @@ export function httpRbac(
 }
 
 /** The parts that RBAC filters for HTTP and TCP share. */
-export function rbacLists({ action, rules, shadow, shadowPrefix }: Lists, socketPort: SocketPort): RbacLists {
+export function rbacLists({ action, rules, shadow, shadowPrefix }: Lists, portView: PortView): RbacLists {
   return {
-    ...(rules === null ? {} : { rules: rbacRules(action, rules, socketPort) }),
-    ...(shadow === null ? {} : { shadow_rules: rbacRules(action, shadow, socketPort) }),
+    ...(rules === null ? {} : { rules: rbacRules(action, rules, portView) }),
+    ...(shadow === null ? {} : { shadow_rules: rbacRules(action, shadow, portView) }),
     ...(shadowPrefix === '' ? {} : { shadow_rules_stat_prefix: shadowPrefix }),
   }
 }
@@ -74,29 +93,31 @@ export function rulesOf({ rules, shadow }: RbacStage): Ruleset {
   return [...(rules ?? []), ...(shadow ?? [])]
 }
 
-function listFilter(lists: Lists, socketPort: SocketPort): HttpRbac {
+function listFilter(lists: Lists, portView: PortView): HttpRbac {
   return {
     '@type': 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC',
-    ...rbacLists(lists, socketPort),
+    ...rbacLists(lists, portView),
   }
 }
 
-function treeOf(stage: RbacStage, all: Ruleset, form: RbacForm & { readonly kind: 'matcher' }, socketPort: SocketPort) {
+/** Cuts a filter's lists. A part without rules is not the same as no part: it still denies, or says that nothing matched. */
+function partOf(stage: RbacStage): (rules: Ruleset) => Lists {
   const enforced = new Set(stage.rules)
-  const part = (rules: Ruleset): Lists => ({
+  return (rules) => ({
     ...stage,
-    // A part without rules is not the same as no part: it still denies, or says that nothing matched.
     rules: stage.rules === null ? null : rules.filter((rule) => enforced.has(rule)),
     shadow: stage.shadow === null ? null : rules.filter((rule) => !enforced.has(rule)),
   })
-  const leaf = (rules: Ruleset): OnMatch<ExecuteFilter> => ({
+}
+
+function executeFilter(filter: HttpRbac): OnMatch<ExecuteFilter> {
+  return {
     action: {
       name: 'rules',
       typed_config: {
         '@type': 'type.googleapis.com/envoy.extensions.filters.http.composite.v3.ExecuteFilterAction',
-        typed_config: { name: RBAC_FILTER, typed_config: listFilter(part(rules), socketPort) },
+        typed_config: { name: RBAC_FILTER, typed_config: filter },
       },
     },
-  })
-  return buildTree(all, { dimensions: dimensionsOf(all, form.peers, socketPort), leaf, fewest: form.fewest })
+  }
 }

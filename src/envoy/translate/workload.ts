@@ -4,6 +4,7 @@ import type { TargetService } from '../../mesh/service.ts'
 import type { SocketEndpoint } from '../../mesh/sidecar.ts'
 import type { PortProtocol, Workload } from '../../mesh/workload.ts'
 import type { AccessLog } from './access-log.ts'
+import { trustDomainsOf } from './authorization.ts'
 import type { Resources } from './bootstrap.ts'
 import { type Cluster, endpointCluster, originalDestinationCluster, type UpstreamProtocol } from './cluster.ts'
 import { type ChainOption, chainOptions, type PortKind } from './filter-chain-match.ts'
@@ -20,6 +21,7 @@ import {
   socketAddress,
 } from './listener.ts'
 import type { NetworkFilter } from './network-filter.ts'
+import type { PortView } from './permission.ts'
 import type { RbacForm, RbacReport } from './rbac-filter.ts'
 import { type CertificateFiles, downstreamTls, secretsOf } from './tls.ts'
 
@@ -43,8 +45,8 @@ export interface TranslateOptions {
   readonly placement: Placement
   readonly rbac: RbacForm
   readonly jwks: JwksOptions
-  /** Needed where a port accepts mTLS. */
-  readonly certificates: CertificateFiles
+  /** Asked where a port accepts mTLS. */
+  readonly certificates: () => CertificateFiles
   readonly accessLog: readonly AccessLog[]
   /** Before the names of listeners, clusters and secrets, so that several workloads fit in one Envoy. */
   readonly prefix: string
@@ -64,7 +66,7 @@ export function translateWorkload(mesh: Mesh, workload: Workload, options: Trans
   return {
     listeners,
     clusters: writer.clusters,
-    secrets: writer.secured ? secretsOf(options.certificates, options.prefix) : [],
+    secrets: writer.secured ? secretsOf(options.certificates(), options.prefix) : [],
     reports: writer.reports,
   }
 }
@@ -78,7 +80,7 @@ interface Port {
   readonly statPrefix: string
   readonly cluster: string
   readonly matchPort: boolean
-  readonly socketPort: (port: number) => number | null
+  readonly portView: PortView
 }
 
 class Writer {
@@ -111,7 +113,7 @@ class Writer {
   /** Istio's `virtualInbound`: a black hole for its own port, any port, then the known ones. */
   #redirected({ host, port }: { readonly host: string; readonly port: number }): Listener {
     const { prefix } = this.#options
-    const seen = (number: number) => number
+    const seen: PortView = () => 'itself'
     const anyPort: Port = {
       number: null,
       kind: 'auto',
@@ -120,7 +122,7 @@ class Writer {
       statPrefix: 'InboundPassthroughCluster',
       cluster: `${prefix}InboundPassthroughCluster`,
       matchPort: false,
-      socketPort: seen,
+      portView: seen,
     }
     const known = this.#workload.ports.filter(({ protocol }) => protocol !== 'udp' && protocol !== undefined)
     const chains = [
@@ -128,7 +130,7 @@ class Writer {
       ...this.#chains(anyPort),
       ...known.flatMap(({ number, protocol }) =>
         this.#chains({
-          ...{ number, protocol, kind: kindOf(protocol), matchPort: true, socketPort: seen },
+          ...{ number, protocol, kind: kindOf(protocol), matchPort: true, portView: seen },
           chainName: () => `0.0.0.0_${number}`,
           statPrefix: `inbound_0.0.0.0_${number};`,
           cluster: `${prefix}inbound|${number}||`,
@@ -151,7 +153,7 @@ class Writer {
       ...{ number: port, protocol, kind: kindOf(protocol), cluster, matchPort: false },
       chainName: () => `${host}_${port}`,
       statPrefix: `inbound_${host}_${port};`,
-      socketPort: socketPortOf(port, listen.port),
+      portView: portViewOf(port, listen.port),
     })
     this.clusters.push(endpointCluster(cluster, [applicationAddress(application)], upstreamProtocol(protocol)))
     return inboundListener(`${prefix}${host}_${port}`, socketAddress(host, listen.port), chains, false)
@@ -172,7 +174,6 @@ class Writer {
   }
 
   #chain(port: Port, { protocol, tls, match }: ChainOption): FilterChain {
-    const { trustDomain, trustDomainAliases } = this.#mesh.config
     if (tls) this.secured = true
     return {
       name: port.chainName(protocol),
@@ -180,17 +181,17 @@ class Writer {
         ...(port.matchPort && port.number !== null ? { destination_port: port.number } : {}),
         ...match,
       },
-      ...(tls
-        ? { transport_socket: downstreamTls(protocol, [trustDomain, ...trustDomainAliases], this.#options.prefix) }
-        : {}),
-      filters: protocol === 'http' ? [this.#http(port)] : this.#tcp(port),
+      ...(tls ? { transport_socket: downstreamTls(protocol, trustDomainsOf(this.#mesh), this.#options.prefix) } : {}),
+      filters: protocol === 'http' ? [this.#http(port, tls)] : this.#tcp(port, tls),
     }
   }
 
-  #http(port: Port): NetworkFilter {
+  #http(port: Port, tls: boolean): NetworkFilter {
     const { role } = this.#workload
     const { config } = this.#mesh
-    const { filters } = this.#stack('http', port, (options) => httpFilterStack(this.#mesh, this.#workload, options))
+    const { filters } = this.#stack('http', port, tls, (options) =>
+      httpFilterStack(this.#mesh, this.#workload, options),
+    )
     return {
       name: 'envoy.filters.network.http_connection_manager',
       typed_config: httpConnectionManager({
@@ -206,8 +207,10 @@ class Writer {
     }
   }
 
-  #tcp(port: Port): readonly NetworkFilter[] {
-    const { filters } = this.#stack('tcp', port, (options) => networkFilterStack(this.#mesh, this.#workload, options))
+  #tcp(port: Port, tls: boolean): readonly NetworkFilter[] {
+    const { filters } = this.#stack('tcp', port, tls, (options) =>
+      networkFilterStack(this.#mesh, this.#workload, options),
+    )
     return [...filters, tcpProxy(port.cluster, port.cluster, this.#options.accessLog)]
   }
 
@@ -215,13 +218,14 @@ class Writer {
   #stack<Filter extends HttpFilter | NetworkFilter>(
     protocol: 'http' | 'tcp',
     port: Port,
+    secured: boolean,
     make: (options: FilterOptions) => FilterStack<Filter>,
   ): FilterStack<Filter> {
     const { placement, rbac, jwks, prefix, service } = this.#options
-    const key = placement.kind === 'redirected' ? protocol : `${protocol} ${port.number}`
+    const key = `${protocol} ${secured} ${placement.kind === 'redirected' ? '' : port.number}`
     const known = this.#stacks.get(key)
     if (known !== undefined) return known as FilterStack<Filter>
-    const made = make({ rbac, jwks, prefix, service, socketPort: port.socketPort })
+    const made = make({ rbac, jwks, prefix, service, portView: port.portView, secured })
     this.#stacks.set(key, made as FilterStack<HttpFilter> | FilterStack<NetworkFilter>)
     const names = new Set(this.clusters.map(({ name }) => name))
     this.clusters.push(...made.clusters.filter(({ name }) => !names.has(name)))
@@ -266,9 +270,9 @@ function upstreamProtocol(protocol: PortProtocol): UpstreamProtocol {
   return protocol === 'auto' ? 'asDownstream' : null
 }
 
-/** Envoy's rules see the socket: the port of the policies is looked for there, and the socket's own is not theirs. */
-function socketPortOf(port: number, socket: number): (port: number) => number | null {
-  return (named) => (named === port ? socket : named === socket ? null : named)
+/** A socket that is elsewhere stands for one port, and for no other. */
+function portViewOf(port: number, socket: number): PortView {
+  return (named) => (port === socket ? 'itself' : named === port ? 'always' : 'never')
 }
 
 /** `0.0.0.0` is the instance itself. */

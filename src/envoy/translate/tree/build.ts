@@ -19,6 +19,8 @@ export interface TreeOptions<Action extends { readonly '@type': string }> {
   readonly leaf: (rules: Ruleset) => OnMatch<Action>
   /** So few rules are walked as fast as they are looked up. */
   readonly fewest: number
+  /** Also where a tree gains nothing, which is for proofs. */
+  readonly eager: boolean
 }
 
 /** Deeper trees than that gain nothing: there are no more telling attributes. */
@@ -51,7 +53,10 @@ function nodeOf<Action extends { readonly '@type': string }>(
   budget: Budget,
   depth: number,
 ): RuleTree<Action> {
-  const best = rules.length < options.fewest || depth === DEEPEST ? null : bestPartition(rules, dimensions, budget.left)
+  const best =
+    rules.length < options.fewest || depth === DEEPEST
+      ? null
+      : bestPartition(rules, dimensions, budget.left, options.eager)
   if (best === null) return { root: options.leaf(rules), longest: rules.length, dimensions: [] }
   budget.left -= best.total
   const others = dimensions.filter((dimension) => dimension !== best.dimension)
@@ -70,11 +75,16 @@ function nodeOf<Action extends { readonly '@type': string }>(
 }
 
 /** The one that leaves least to walk, if that is half of it at most. */
-function bestPartition(rules: Ruleset, dimensions: readonly Dimension[], most: number): Partition | null {
+function bestPartition(
+  rules: Ruleset,
+  dimensions: readonly Dimension[],
+  most: number,
+  eager: boolean,
+): Partition | null {
   let best: Partition | null = null
   for (const dimension of dimensions) {
     const found = partition(rules, dimension, most)
-    if (found === null || found.longest * 2 > rules.length) continue
+    if (found === null || (!eager && found.longest * 2 > rules.length)) continue
     if (best === null || found.longest < best.longest) best = found
   }
   return best

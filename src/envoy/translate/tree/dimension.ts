@@ -1,7 +1,7 @@
 import type { Ruleset } from '../../../policy/ir.ts'
-import type { SocketPort } from '../permission.ts'
+import type { PortView } from '../permission.ts'
 import { exactKey, type KeysOfMatch } from './key.ts'
-import { type PeerShape, peerKeys, regularPeer } from './peer-keys.ts'
+import { type Peers, peerKeys, regularPeer } from './peer-keys.ts'
 import { hostKeys, pathKeys } from './request-keys.ts'
 import {
   certificateInput,
@@ -11,6 +11,7 @@ import {
   type MatchInput,
   not,
   type Predicate,
+  regex,
 } from './xds-matcher.ts'
 
 /** One attribute by which rules can be looked up. */
@@ -32,12 +33,21 @@ export interface Dimension {
 }
 
 /** The dimensions that these rules use, the most telling first. */
-export function dimensionsOf(rules: Ruleset, peers: PeerShape, socketPort: SocketPort): readonly Dimension[] {
-  const [path, host, peer, port, direct, remote, method] = fixedDimensions(rules, peers, socketPort)
-  return [path, host, peer, ...headerDimensions(rules), port, direct, remote, method]
+export function dimensionsOf(rules: Ruleset, peers: Peers, portView: PortView): readonly Dimension[] {
+  const [path, host, port, direct, remote, method] = fixedDimensions(portView)
+  const peer = peers.kind === 'tls' ? [peerDimension(rules, peers.trustDomains)] : []
+  return [path, host, ...peer, ...headerDimensions(rules), port, direct, remote, method]
 }
 
-function fixedDimensions(rules: Ruleset, peers: PeerShape, socketPort: SocketPort) {
+function peerDimension(rules: Ruleset, trustDomains: readonly string[]): Dimension {
+  return {
+    ...{ name: 'peer', side: 'principal', input: certificateInput('UriSanInput'), look: 'prefix', continuations: '' },
+    keysOf: peerKeys(trustDomains),
+    regular: { when: 'first', predicate: regularPeer(rules, trustDomains) },
+  }
+}
+
+function fixedDimensions(portView: PortView) {
   const path: Dimension = {
     ...{ name: 'path', side: 'permission', input: headerInput(':path'), keysOf: pathKeys, look: 'prefix' },
     // Envoy's path conditions see what is before the query.
@@ -53,14 +63,9 @@ function fixedDimensions(rules: Ruleset, peers: PeerShape, socketPort: SocketPor
     },
     ...{ continuations: '', regular: { when: 'afterExact', predicate: lowerCase(headerInput(':authority')) } },
   }
-  const peer: Dimension = {
-    ...{ name: 'peer', side: 'principal', input: certificateInput('UriSanInput'), look: 'prefix', continuations: '' },
-    keysOf: peerKeys(peers),
-    regular: { when: 'first', predicate: regularPeer(rules, peers) },
-  }
   const port: Dimension = {
     ...{ name: 'port', side: 'permission', input: connectionInput('DestinationPortInput'), look: 'exact' },
-    ...{ continuations: '', regular: null, keysOf: portKeys(socketPort) },
+    ...{ continuations: '', regular: null, keysOf: portKeys(portView) },
   }
   const direct: Dimension = {
     ...{ name: 'source address', side: 'principal', input: connectionInput('DirectSourceIPInput'), look: 'network' },
@@ -74,7 +79,7 @@ function fixedDimensions(rules: Ruleset, peers: PeerShape, socketPort: SocketPor
     ...{ name: 'method', side: 'permission', input: headerInput(':method'), look: 'exact' },
     ...{ continuations: '', regular: null, keysOf: methodKeys },
   }
-  return [path, host, peer, port, direct, remote, method] as const
+  return [path, host, port, direct, remote, method] as const
 }
 
 /** Headers that some rule wants to have an exact value; a value with a comma may be several lines. */
@@ -106,11 +111,20 @@ function headerKeys(name: string): KeysOfMatch {
 const methodKeys: KeysOfMatch = (match) =>
   match.kind === 'method' && match.match.kind === 'exact' && match.written !== '' ? [exactKey(match.written)] : null
 
-function portKeys(socketPort: SocketPort): KeysOfMatch {
+function portKeys(portView: PortView): KeysOfMatch {
   return (match) => {
     if (match.kind !== 'port') return null
-    const port = socketPort(match.port)
-    return port === null ? [] : [exactKey(String(port))]
+    const view = portView(match.port)
+    switch (view) {
+      case 'itself':
+        return [exactKey(String(match.port))]
+      case 'always':
+        return null
+      case 'never':
+        return []
+      default:
+        return view satisfies never
+    }
   }
 }
 
@@ -119,5 +133,5 @@ function blockKeys(kind: 'sourceIp' | 'remoteIp'): KeysOfMatch {
 }
 
 function lowerCase(input: MatchInput): Predicate {
-  return not(inputMatches(input, { safe_regex: { regex: '(?s).*[A-Z].*' } }))
+  return not(inputMatches(input, regex('(?s).*[A-Z].*')))
 }

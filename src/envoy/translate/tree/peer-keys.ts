@@ -1,19 +1,27 @@
 import { SPIFFE_SCHEME } from '../../../match/spiffe.ts'
 import type { Match, Ruleset } from '../../../policy/ir.ts'
-import { exactKey, type Key, type KeysOfMatch, prefixKey } from './key.ts'
-import { allOf, certificateInput, inputMatches, not, type Predicate } from './xds-matcher.ts'
+import { exactKey, type Key, type KeysOfMatch, keysOfRule, prefixKey } from './key.ts'
+import { allOf, certificateInput, inputMatches, not, type Predicate, regex } from './xds-matcher.ts'
 
-/** What is known of the peers of a listener. */
-export interface PeerShape {
-  /** The mesh's own and its aliases: a certificate of any other is refused before rules are asked. */
-  readonly trustDomains: readonly string[]
+/** What is known of the peers of a filter chain. */
+export type Peers =
+  /** Nobody has a certificate. Envoy's matchers of certificates then give no answer, and the filter would be left out. */
+  | { readonly kind: 'plaintext' }
+  /** The mesh's own trust domain and its aliases: where ids have the usual shape. */
+  | { readonly kind: 'tls'; readonly trustDomains: readonly string[] }
+
+/** The rules that can match on a connection of these peers. */
+export function reachable(rules: Ruleset, peers: Peers): Ruleset {
+  if (peers.kind === 'tls') return rules
+  const wantsPeer: KeysOfMatch = (match) => (match.kind === 'peer' ? [] : null)
+  return rules.filter((rule) => keysOfRule(rule, 'principal', wantsPeer) === null)
 }
 
 /**
  * Keys of patterns on the peer's SPIFFE id. Namespaces and service accounts are regular expressions to Envoy; on an id of
  * the usual shape in a known trust domain they say the same as a prefix or the whole id.
  */
-export function peerKeys({ trustDomains }: PeerShape): KeysOfMatch {
+export function peerKeys(trustDomains: readonly string[]): KeysOfMatch {
   const domains = trustDomains.every(isPlain) ? trustDomains : null
   return (match) => {
     if (match.kind !== 'peer') return null
@@ -53,19 +61,15 @@ function isPlain(segment: string): boolean {
  * subject. A subject starts with the name of an attribute, so that it matters to namespaces only; those, and service
  * accounts, also need an id of the usual shape.
  */
-export function regularPeer(rules: Ruleset, { trustDomains }: PeerShape): Predicate {
+export function regularPeer(rules: Ruleset, trustDomains: readonly string[]): Predicate {
   const uri = certificateInput('UriSanInput')
-  const absent = (input: 'DnsSanInput' | 'SubjectInput') =>
-    not(inputMatches(certificateInput(input), { safe_regex: { regex: '(?s).+' } }))
+  const absent = (input: 'DnsSanInput' | 'SubjectInput') => not(inputMatches(certificateInput(input), regex('(?s).+')))
   const single = [not(inputMatches(uri, { contains: ',' })), absent('DnsSanInput')]
   if (!rules.some(({ principals }) => principals.flat().some(({ any }) => any.some(needsShape)))) return allOf(single)
   const domains = trustDomains.map((domain) => domain.replace(/[^A-Za-z0-9]/g, '\\$&')).join('|')
   const usual = `spiffe://(${domains})/ns/[A-Za-z0-9._-]+/sa/[^/,]+`
-  // Without a certificate there is no SAN to have a shape.
-  const odd = allOf([
-    inputMatches(uri, { safe_regex: { regex: '(?s).+' } }),
-    not(inputMatches(uri, { safe_regex: { regex: usual } })),
-  ])
+  // A client may have come without a certificate, and then there is no SAN to have a shape.
+  const odd = allOf([inputMatches(uri, regex('(?s).+')), not(inputMatches(uri, regex(usual)))])
   return allOf([...single, absent('SubjectInput'), not(odd)])
 }
 

@@ -1,4 +1,4 @@
-import type { CidrRange, Extension, StringMatcher } from '../matchers.ts'
+import type { CidrRange, Extension } from '../matchers.ts'
 
 /** `xds.type.matcher.v3.Matcher`, as far as the translation writes it. `Action` is what a leaf does. */
 export type XdsMatcher<Action extends { readonly '@type': string }> =
@@ -30,13 +30,14 @@ export interface IpMatcher<Action extends { readonly '@type': string }> {
 }
 
 export type Predicate =
-  | { readonly single_predicate: { readonly input: MatchInput; readonly value_match: StringMatcher | Contains } }
+  | { readonly single_predicate: { readonly input: MatchInput; readonly value_match: TextMatch } }
   | { readonly not_matcher: Predicate }
   | { readonly and_matcher: { readonly predicate: readonly Predicate[] } }
 
-interface Contains {
-  readonly contains: string
-}
+/** `xds.type.matcher.v3.StringMatcher`. */
+export type TextMatch =
+  | { readonly contains: string }
+  | { readonly safe_regex: { readonly google_re2: Readonly<Record<string, never>>; readonly regex: string } }
 
 export type MatchInput = Extension<
   | {
@@ -76,8 +77,13 @@ export function connectionInput(input: NetworkInput): MatchInput {
   }
 }
 
-export function inputMatches(input: MatchInput, value_match: StringMatcher | Contains): Predicate {
+export function inputMatches(input: MatchInput, value_match: TextMatch): Predicate {
   return { single_predicate: { input, value_match } }
+}
+
+/** RE2, the whole value. */
+export function regex(text: string): TextMatch {
+  return { safe_regex: { google_re2: {}, regex: text } }
 }
 
 export function not(predicate: Predicate): Predicate {
