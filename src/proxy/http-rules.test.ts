@@ -55,6 +55,7 @@ test('requests that Envoy refuses are refused with its status', async (t) => {
     ['TE gzip, chunked', 501, `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
     ['TE twice', 400, `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`],
     ['HTTP/1.0', 426, `GET / HTTP/1.0\r\n${HOST}\r\n`],
+    ['HTTP/1.0 with a target that is none', 400, `GET * HTTP/1.0\r\n${HOST}\r\n`],
     ['HTTP/1.2', 400, `GET / HTTP/1.2\r\n${HOST}\r\n`],
     ['obs-fold', 400, `GET / HTTP/1.1\r\n${HOST}a: b\r\n c\r\n\r\n`],
     ['bare CR in a value', 400, `GET / HTTP/1.1\r\n${HOST}a: b\rc: d\r\n\r\n`],

@@ -53,7 +53,6 @@ export interface HeadOptions {
 
 /** Reads and cleans a head in Envoy's order, before any policy looks at it. */
 export function readHead(raw: RawHead, options: HeadOptions): RequestHead | RefusedHead {
-  if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, 'Upgrade Required', 'low_version')
   if (raw.anyMethod !== true && !isHttp1Method(raw.method ?? '')) return MALFORMED
   if (raw.rawHeaders.length / 2 > MAX_FIELDS) return TOO_MANY_FIELDS
   const headers = HeaderMap.fromRaw(raw.rawHeaders)
@@ -66,17 +65,20 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   const hosts = headers.all('host')
   if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
   const target = readTarget(raw.method ?? '', raw.url ?? '', hosts[0] ?? '')
+  const parsed = target.kind === 'target' || !target.details.startsWith('http1.')
+  // Envoy's parser has refused its part before anybody looks at the version.
+  if (parsed && (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1)) return LOW_VERSION
   if (target.kind === 'refused') return target
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
   if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'http.invalid_authority')
   if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'http1.connection_header_rejected')
   headers.delete('host')
+  if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
   const normalized = normalizePath(target.path, options.pathMode)
   if (normalized.kind === 'reject') {
     return refuse(400, normalized.details.startsWith('http1.') ? 'Bad Request' : '', normalized.details)
   }
-  if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
   removeEnvoyFields(headers)
   const forwarded = forwardedScheme(headers, options.secure)
   const scheme = target.scheme ?? forwarded
@@ -108,6 +110,7 @@ function refuse(status: number, body: string, details: string): RefusedHead {
   return { kind: 'refused', status, body, details }
 }
 
+const LOW_VERSION = refuse(426, 'Upgrade Required', 'low_version')
 const TOO_MANY_FIELDS = refuse(431, 'Request Header Fields Too Large', 'http1.too_many_headers')
 const BAD_LENGTH = refuse(400, 'Bad Request', 'http1.content_length_too_large')
 const MALFORMED = refuse(400, 'Bad Request', 'http1.codec_error')

@@ -36,20 +36,19 @@ export async function envoyResources(
   name: EngineName,
 ): Promise<Resources> {
   const { mesh, workload, service } = loaded
-  const { trustDomain, trustDomainAliases } = mesh.config
+  const { trustDomain } = mesh.config
   const { ports, material } = place
-  const rbac: RbacForm =
-    form === 'rules'
-      ? { kind: 'rules' }
-      : { kind: 'matcher', fewest: 2, peers: { trustDomains: [trustDomain, ...trustDomainAliases] } }
+  // Eager: trees where the product would find them too small to be worth one.
+  const rbac: RbacForm = form === 'rules' ? { kind: 'rules' } : { kind: 'matcher', fewest: 2, eager: true }
+  const certificates = await material.serverFiles(printWorkloadId({ ...workload, trustDomain }))
   const application = { kind: 'tcp', host: slot.address, port: ports.application } as const
   return translateWorkload(mesh, workload, {
     rbac,
-    jwks: { byIssuer: new Map(), nobody: NOBODY, ca: null },
+    jwks: { byIssuer: new Map(), nobody: NOBODY, ca: '/nowhere.pem' },
     accessLog: [accessLog],
     prefix: `${name}-${index}-`,
     service,
-    certificates: await material.serverFiles(printWorkloadId({ ...workload, trustDomain })),
+    certificates: () => certificates,
     placement: {
       kind: 'ports',
       ports: [ports.main, ports.other].map((port) => ({

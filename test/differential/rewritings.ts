@@ -26,7 +26,7 @@ export const rewritings: readonly Rewriting[] = [
   {
     row: '`grpc-timeout` of a gRPC request',
     apply: (outcome, _one, ours) =>
-      changeReceived(outcome, (received) => {
+      changeReceived(withTimeout(outcome, ours), (received) => {
         const written = lineOf(ours.wire?.received[0]?.headers ?? [], 'grpc-timeout')
         const given = lineOf(received.headers, 'grpc-timeout')
         if (written === undefined || given === undefined || written === given) return received
@@ -55,7 +55,7 @@ export const rewritings: readonly Rewriting[] = [
   },
 ]
 
-const REALM = /^(Bearer realm="[a-z]+:\/\/[^/"]*)(\/[^"?]*)?(\?.*?)?("(?:, error="invalid_token")?)$/
+const REALM = /^(Bearer realm="[a-z]+:\/\/[^/"]*)(\/[^?]*?)?(\?.*?)?("(?:, error="invalid_token")?)$/
 
 /** Without the query; and with the path that was asked for where the client claims another in a header of Envoy's. */
 function realmOf(value: string, { request }: Case, own: string | undefined): string {
@@ -63,7 +63,8 @@ function realmOf(value: string, { request }: Case, own: string | undefined): str
   if (start === undefined) return value
   const claims = request.http?.headers.some(([name]) => name.toLowerCase() === 'x-envoy-original-path')
   const [, , asked = path] = (claims ? REALM.exec(own ?? '') : null) ?? []
-  return `${start}${asked}${end}`
+  const escaped = asked.replace(/["\\]/g, (c) => encodeURIComponent(c))
+  return `${start}${escaped}${end}`
 }
 
 function lineOf(headers: readonly Line[], name: string): string | undefined {
@@ -75,6 +76,22 @@ const UNITS: { readonly [unit: string]: number } = { H: 3_600_000, M: 60_000, S:
 function milliseconds(text: string): number | null {
   const match = /^(\d{1,8})([HMSm])$/.exec(text)
   return match === null ? null : Number(match[1]) * (UNITS[match[2] as string] as number)
+}
+
+/** What a provider is shown of it. */
+function withTimeout(outcome: Outcome, ours: Outcome): Outcome {
+  const lines = (check: unknown) => (check as { readonly headers?: readonly Line[] } | undefined)?.headers ?? []
+  let changed = false
+  const checks = outcome.checks.map((check, i) => {
+    const written = lineOf(lines(ours.checks[i]), 'grpc-timeout')
+    const given = lineOf(lines(check), 'grpc-timeout')
+    if (written === undefined || given === undefined || written === given) return check
+    if (milliseconds(written) === null || milliseconds(written) !== milliseconds(given)) return check
+    changed = true
+    const headers = lines(check).map((line) => (line[0] === 'grpc-timeout' ? [line[0], written] : line))
+    return { ...(check as object), headers }
+  })
+  return changed ? { ...outcome, checks } : outcome
 }
 
 function changeHeaders(outcome: Outcome, change: (line: Line) => Line): Outcome {
