@@ -170,13 +170,12 @@ export class Batch {
     }
   }
 
-  async #istio(loaded: LoadedSpec, { index }: PreparedMesh, ours: Resources): Promise<Resources> {
+  async #istio(loaded: LoadedSpec, { index, spec }: PreparedMesh, ours: Resources): Promise<Resources> {
     const compiler = this.#world.istio
     if (compiler === null) throw new Error("Istio's compiler is not there")
-    const compiled = await compiler.compile(loaded, `istio-${index}-`)
-    const message = await compiler.difference(loaded, compiled)
-    if (message !== null) this.filterDifferences.push({ index, message })
-    return withFilters(ours, compiled.prefixed)
+    const { filters, difference } = await compiler.compile(loaded, spec, `istio-${index}-`)
+    if (difference !== null) this.filterDifferences.push({ index, message: difference })
+    return withFilters(ours, filters)
   }
 
   /** Where Envoy will not have all of them, each is tried alone and the bad ones are left out. */

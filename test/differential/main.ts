@@ -45,7 +45,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const envoy = peer('envoy')
   if ('skip' in envoy) process.stderr.write(`  ${envoy.skip}\n`)
   const engines = new Set(options.engines.filter((name) => 'path' in envoy || !NEEDS_ENVOY.has(name)))
-  const istio = engines.has('istio') ? await startIstioCompiler((note) => process.stderr.write(`  ${note}\n`)) : null
+  const istio = engines.has('istio') ? startIstioCompiler((note) => process.stderr.write(`  ${note}\n`)) : null
   if (istio === null) engines.delete('istio')
   try {
     return await withWorld({ envoy: 'path' in envoy ? envoy.path : null, istio, keep: options.keep }, (world) =>
