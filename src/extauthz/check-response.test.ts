@@ -164,6 +164,11 @@ describe('an OK answer changes the request', () => {
       [],
     )
   })
+  test('an empty value to append changes nothing', () => {
+    const headers = [header('x-e', '', { append: true })]
+    assert.deepEqual(request([['x-e', 'orig']], { headers }), [['x-e', 'orig']])
+  })
+
   test('sets come before appends', () => {
     const headers = [header('x-n', 'b', { append: true }), header('x-n', 'a')]
     assert.deepEqual(request([], { headers }), [['x-n', 'a,b']])

@@ -123,7 +123,7 @@ export class EnvoyEngine implements Engine {
  * whole leaves nothing there.
  */
 export function logPatience({ http }: RequestSpec, answer: WireAnswer): number {
-  if (answer.kind === 'answer' || answer.kind === 'bytes') return 3000
+  if (answer.kind === 'answer' || answer.kind === 'bytes') return 15_000
   return http === null ? 200 : 0
 }
 

@@ -10,8 +10,8 @@ export interface GeneratedProvider {
 }
 
 /** How long providers wait, in milliseconds: only those with a short patience meet silence. */
-const SHORT = 500
-const LONG = 10_000
+const SHORT = 1000
+const LONG = 12_000
 
 export function generateProvider(random: Random, name: string): GeneratedProvider {
   const kind = random.chance(0.5) ? 'grpc' : 'http'

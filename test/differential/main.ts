@@ -118,7 +118,16 @@ async function differential(
   print(result.coverage.table())
   print('')
   print(describeTimes(result))
-  if (passing > 0) print(`${passing} cases differed once and not again: a timeout under load, or a race`)
+  if (passing.length > 0) {
+    const kinds = new Set(
+      passing.map(
+        ({ difference: { engine, field, expected, actual } }) =>
+          `${engine} ${field}: ${JSON.stringify(expected)?.slice(0, 100)} ${JSON.stringify(actual)?.slice(0, 100)}`,
+      ),
+    )
+    print(`${passing.length} cases differed once and not again, by a timeout under load or a race, in:`)
+    for (const kind of kinds) print(`  ${kind}`)
+  }
   const missing = result.coverage.missing()
   const judged = cases >= JUDGED && engines.size >= 5
   if (judged && missing.length > 0) print(`not reached: ${missing.join('; ')}`)
@@ -133,12 +142,12 @@ async function differential(
 async function confirm(world: World, engines: ReadonlySet<EngineName>, all: readonly Disagreement[]) {
   const confirmed: Disagreement[] = []
   const known = new Set<string>()
-  let passing = 0
+  const passing: Disagreement[] = []
   for (const one of all) {
     const kind = kindOf(one)
     const again = known.has(kind) || (await showsAgain(world, engines, one.one))
     if (!again) {
-      passing++
+      passing.push(one)
       continue
     }
     known.add(kind)

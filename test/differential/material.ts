@@ -18,11 +18,18 @@ interface Leaf {
   readonly key: string
 }
 
+interface CertificatePaths {
+  readonly certificate: string
+  readonly key: string
+  readonly ca: string
+}
+
 /** Certificates, keys and tokens of one run: made when it starts, and gone with it. */
 export class Material {
   readonly folder: string
   readonly #roots: readonly [Root, Root]
   readonly #leaves = new Map<string, Promise<Leaf>>()
+  readonly #files = new Map<string, Promise<CertificatePaths>>()
   readonly #contexts = new Map<string, Promise<SecureContext>>()
   readonly #tokens = new Map<string, string>()
   readonly #keys: ReadonlyMap<string, TokenKey>
@@ -47,8 +54,16 @@ export class Material {
     return this.#roots[0].pem
   }
 
-  /** The paths of a workload's certificate and key. */
-  async serverFiles(id: string): Promise<{ readonly certificate: string; readonly key: string; readonly ca: string }> {
+  /** The paths of a workload's certificate and key, written once: some Envoy may be reading them. */
+  serverFiles(id: string): Promise<CertificatePaths> {
+    const known = this.#files.get(id)
+    if (known !== undefined) return known
+    const written = this.#write(id)
+    this.#files.set(id, written)
+    return written
+  }
+
+  async #write(id: string): Promise<CertificatePaths> {
     const { certificate, key } = await this.leaf(`uri:${id}`)
     const name = join(this.folder, createHash('sha256').update(id).digest('hex').slice(0, 16))
     writeFileSync(`${name}.pem`, certificate)

@@ -61,6 +61,6 @@ export function describeTimes({ times, cases, istioCases }: RunResult): string {
   const rate = Math.round((cases / total) * 1000)
   return [
     `${cases} cases in ${seconds(total)} (${rate}/s), ${istioCases} of them with Istio's own filters`,
-    `  requests ${seconds(run)}; meshes and Envoy made ready ${seconds(prepare)} (beside the requests); closing ${seconds(close)}`,
+    `  in two lanes: requests ${seconds(run)}, meshes and Envoy made ready ${seconds(prepare)}, closing ${seconds(close)}`,
   ].join('\n')
 }

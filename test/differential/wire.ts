@@ -21,7 +21,7 @@ export interface Exchange {
 }
 
 /** Longer than any provider's timeout in a generated mesh. */
-const PATIENCE = 5000
+const PATIENCE = 15_000
 
 /** The connections of clients to one slot: one for each kind of client, kept between requests. */
 export class Client {
