@@ -69,10 +69,11 @@ function describeCheck(bytes: Uint8Array): unknown {
   return { principal, method, path, host, scheme, query, fragment, protocol, body, rawBody, headers }
 }
 
+/** Explain has no certificate whose hash it could tell. */
 const UNSTABLE = new Set(['x-request-id', 'x-forwarded-client-cert', ':authority'])
 
-/** Asks nobody what it cannot have: what HTTP/1.1 framing and the proxies' own tracing add. */
-const FRAMING = new Set(['connection', 'x-request-id', 'transfer-encoding', 'content-length'])
+/** And what frames the message. */
+const FRAMING = new Set([...UNSTABLE, 'connection', 'transfer-encoding', 'content-length'])
 
 /** The HTTP protocol: the request itself, with another target at times. */
 export function answerHttpCheck(

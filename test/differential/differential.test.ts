@@ -12,7 +12,7 @@ import { withWorld } from './world.ts'
 
 const found = peer('envoy')
 const seed = Number(process.env.SALLYPORT_SEED ?? 20261122)
-const cases = Number(process.env.SALLYPORT_CASES ?? 600)
+const cases = Number(process.env.SALLYPORT_CASES ?? 500)
 
 test(`${cases} random cases are decided alike by every engine (seed ${seed})`, {
   skip: 'skip' in found ? found.skip : false,
