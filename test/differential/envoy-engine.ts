@@ -124,7 +124,7 @@ export class EnvoyEngine implements Engine {
  */
 export function logPatience({ http }: RequestSpec, answer: WireAnswer): number {
   if (answer.kind === 'answer' || answer.kind === 'bytes') return 15_000
-  return http === null ? 200 : 0
+  return http === null ? 2000 : 0
 }
 
 function watchedOf(line: LogLine, tcp: boolean): Watched {

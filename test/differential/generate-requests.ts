@@ -132,7 +132,7 @@ const HEADERS: readonly (readonly [name: string, values: readonly string[]])[] =
   ['x-payload', ['forged']],
   ['x-claim-n', ['forged']],
   ['access-control-request-method', ['GET']],
-  ['grpc-timeout', ['1S']],
+  ['grpc-timeout', ['100S', '2M', '90000m']],
   ['x-latin', ['w\xe9b', '\xff']],
   ['forwarded', ['for=203.0.113.7']],
   ['range', PLAIN],

@@ -120,10 +120,12 @@ async function differential(
   print(describeTimes(result))
   if (passing.length > 0) {
     const kinds = new Set(
-      passing.map(
-        ({ difference: { engine, field, expected, actual } }) =>
-          `${engine} ${field}: ${JSON.stringify(expected)?.slice(0, 100)} ${JSON.stringify(actual)?.slice(0, 100)}`,
-      ),
+      passing
+        .slice(0, 20)
+        .map(
+          ({ mesh, request, difference: { engine, field, expected, actual } }) =>
+            `mesh ${mesh}, request ${request}: ${engine} ${field}: ${JSON.stringify(expected)?.slice(0, 100)} ${JSON.stringify(actual)?.slice(0, 100)}`,
+        ),
     )
     print(`${passing.length} cases differed once and not again, by a timeout under load or a race, in:`)
     for (const kind of kinds) print(`  ${kind}`)

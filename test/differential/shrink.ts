@@ -58,10 +58,16 @@ export async function shrink(
   const until = performance.now() + time
   let best: Shrunk = { one: start, difference }
   let from = 0
+  let improved = false
   while (performance.now() < until) {
     const place = { ...world, address: '127.0.0.1' }
     const candidates = [...smaller(best.one)].filter((one) => isMesh(one, place))
-    if (from >= candidates.length) break
+    if (from >= candidates.length) {
+      if (!improved) break
+      improved = false
+      from = 0
+      continue
+    }
     const some = candidates.slice(from, from + WIDTH)
     const results = await runAll(world, engines, some)
     const better = results.findIndex((one) => one?.engine === difference.engine && one.field === difference.field)
@@ -70,9 +76,9 @@ export async function shrink(
       continue
     }
     best = { one: some[better] as Case, difference: results[better] as Difference }
+    improved = true
     // What could not be left out before can seldom be left out now, and is tried again at the end.
-    from = Math.max(0, from + better - 2)
-    if (from >= [...smaller(best.one)].length) from = 0
+    from += better
   }
   return best
 }

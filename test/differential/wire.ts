@@ -46,7 +46,8 @@ export class Client {
       if (exchange.answer.kind !== 'closed') return this.#keep(key, known, exchange)
       this.#open.delete(key)
     }
-    const fresh = new Connection(await this.#connect(request, port))
+    const { plain, socket } = await this.#connect(request, port)
+    const fresh = new Connection(plain, socket)
     const exchange = await fresh.exchange(bytes, request)
     if (reusable) return this.#keep(key, fresh, exchange)
     fresh.close()
@@ -73,17 +74,25 @@ export class Client {
     return exchange
   }
 
-  async #connect({ source }: RequestSpec, port: number): Promise<net.Socket> {
+  async #connect({ source }: RequestSpec, port: number): Promise<Sockets> {
+    const context = source.certificate === null ? null : await this.#material.context(source.certificate)
     const plain = net.connect({ host: this.#address, port, localAddress: source.ip, noDelay: true })
-    if (source.certificate === null) return plain
-    return tls.connect({
+    if (context === null) return { plain, socket: plain }
+    const socket = tls.connect({
       socket: plain,
-      secureContext: await this.#material.context(source.certificate),
+      secureContext: context,
       rejectUnauthorized: false,
       ...(source.sni === '' ? {} : { servername: source.sni }),
       ...(source.alpn.length === 0 ? {} : { ALPNProtocols: [...source.alpn] }),
     })
+    return { plain, socket }
   }
+}
+
+/** The connection, and what is spoken on it: the same in plaintext. */
+interface Sockets {
+  readonly plain: net.Socket
+  readonly socket: net.Socket
 }
 
 class Connection {
@@ -94,16 +103,13 @@ class Connection {
   #ended = false
   #wake: () => void = () => {}
 
-  constructor(socket: net.Socket) {
+  constructor(plain: net.Socket, socket: net.Socket) {
     this.#socket = socket
-    const name = () => {
-      if (socket.localPort === undefined) return
-      this.#name = `${socket.localAddress}:${socket.localPort}>${socket.remoteAddress}:${socket.remotePort}`
-    }
-    socket.on('connect', name)
-    socket.on('secureConnect', name)
+    // A handshake that fails has had a connection all the same.
+    plain.once('connect', () => {
+      this.#name = `${plain.localAddress}:${plain.localPort}>${plain.remoteAddress}:${plain.remotePort}`
+    })
     socket.on('data', (chunk: Buffer) => {
-      name()
       this.#received = this.#received.length === 0 ? chunk : Buffer.concat([this.#received, chunk])
       this.#wake()
     })
