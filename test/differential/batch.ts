@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Resources } from '#src/envoy/index.ts'
+import { envoyProblems, type Resources } from '#src/envoy/index.ts'
 import type { Outcomes } from './compare.ts'
 import type { Engine, EngineName, PreparedMesh, Refusal } from './engine.ts'
 import { bootstrapOf, EnvoyEngine, envoyResources, withFilters } from './envoy-engine.ts'
@@ -52,6 +52,8 @@ export class Batch {
   readonly #engines: Engine[] = []
   readonly #meshes = new Map<EngineName, ReadonlyMap<number, PreparedMesh>>()
   readonly #slots: Slot[] = []
+  readonly #leftOut: Refusal[] = []
+  /** Meshes that Envoy will not have although nobody said so before. */
   readonly refusals: Refusal[] = []
   /** Where our filters are not Istio's own. */
   readonly filterDifferences: { readonly index: number; readonly message: string }[] = []
@@ -135,7 +137,7 @@ export class Batch {
     if (world.envoy === null || parts.length === 0) return
     this.#envoy = await this.#start(world.envoy, parts, half)
     for (const { name, meshes } of envoys) {
-      const refused = new Set(this.refusals.filter(({ engine }) => engine === name).map(({ index }) => index))
+      const refused = new Set(this.#leftOut.filter(({ engine }) => engine === name).map(({ index }) => index))
       const there = new Map(meshes.filter(({ index }) => !refused.has(index)).map((mesh) => [mesh.index, mesh]))
       this.#meshes.set(name, there)
       this.#engines.push(new EnvoyEngine(name, world, this.#envoy, [...there.values()]))
@@ -165,7 +167,7 @@ export class Batch {
       if (name !== 'istio') return [{ index: mesh.index, engine: name, resources: ours }]
       return [{ index: mesh.index, engine: name, resources: await this.#istio(loaded, mesh, ours) }]
     } catch (error) {
-      this.refusals.push({ index: mesh.index, engine: name, message: String(error) })
+      this.#leaveOut({ index: mesh.index, engine: name, message: String(error) })
       return []
     }
   }
@@ -176,6 +178,15 @@ export class Batch {
     const { filters, difference } = await compiler.compile(loaded, spec, `istio-${index}-`)
     if (difference !== null) this.filterDifferences.push({ index, message: difference })
     return withFilters(ours, filters)
+  }
+
+  #leaveOut(refusal: Refusal): void {
+    this.#leftOut.push(refusal)
+    const { spec } = this.#cases[refusal.index] as MeshCases
+    const { mesh, workload, service } = loadSpec(spec, { ...this.#world, address: '127.0.0.1' })
+    const jwks = { byIssuer: new Map<string, string>(), nobody: '', ca: '' }
+    const told = envoyProblems(mesh, workload, { placement: { kind: 'ports', ports: [] }, jwks, service })
+    if (told.length === 0) this.refusals.push(refusal)
   }
 
   /** Where Envoy will not have all of them, each is tried alone and the bad ones are left out. */
@@ -193,7 +204,7 @@ export class Batch {
       for (const part of parts) {
         const message = await validate(binary, join(folder, `validate-${half}.json`), config([part]))
         if (message === null) good.push(part)
-        else this.refusals.push({ index: part.index, engine: part.engine, message })
+        else this.#leaveOut({ index: part.index, engine: part.engine, message })
       }
       return EnvoyProcess.start(binary, folder, `envoy-${half}`, config(good))
     }
