@@ -67,6 +67,11 @@ test('a gateway takes nobody at their word', () => {
   assert.equal(behind.scheme, 'https')
 })
 
+test('an IPv4 address within IPv6 is written with dots, as by Envoy', () => {
+  assert.equal(printIp(ip('::ffff:cb00:7107')), '::ffff:203.0.113.7')
+  assert.equal(printIp(ip('::cb00:7107')), '::cb00:7107')
+})
+
 test('a gateway refuses a target of https on a plaintext connection', () => {
   const raw = { method: 'GET', url: 'https://h/a', httpVersionMajor: 1, httpVersionMinor: 1, rawHeaders: ['host', 'h'] }
   const options = { pathMode: 'BASE', clientCertificate: null, upgrade: false, trustedHops: 0 } as const

@@ -74,11 +74,12 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'http.invalid_authority')
   if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'http1.connection_header_rejected')
   headers.delete('host')
-  if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
   const normalized = normalizePath(target.path, options.pathMode)
-  if (normalized.kind === 'reject') {
-    return refuse(400, normalized.details.startsWith('http1.') ? 'Bad Request' : '', normalized.details)
+  if (normalized.kind === 'reject' && normalized.details.startsWith('http1.')) {
+    return refuse(400, 'Bad Request', normalized.details)
   }
+  if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
+  if (normalized.kind === 'reject') return refuse(400, '', normalized.details)
   removeEnvoyFields(headers)
   const forwarded = forwardedScheme(headers, options.secure)
   const scheme = target.scheme ?? forwarded
