@@ -13,7 +13,7 @@ const CONCURRENCY = Math.min(2, availableParallelism())
 
 const usage = `usage: npm test [-- [--only STAGE]... [FILE]...]
 
-  --only STAGE   lint, types, unit, project, corpus, property, scenarios, interop
+  --only STAGE   lint, types, unit, project, corpus, property, scenarios, interop, differential
   FILE           a test file, by its source (src/match/ip.test.ts) or as compiled
 `
 
@@ -53,7 +53,7 @@ export async function main(argv) {
   }
   const plan = choose(only, options.positionals)
   if (typeof plan === 'string') return fail(`${plan}\n\n${usage}`)
-  if (plan.has('interop')) await installPeers()
+  if (plan.has('interop') || plan.has('differential')) await installPeers()
   for (const [stage, files] of plan) {
     if (!stop.signal.aborted) await runStage(report, stage, files, stop.signal)
   }

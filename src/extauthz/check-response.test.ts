@@ -85,6 +85,24 @@ describe('the decision of a CheckResponse', () => {
       body: Buffer.from('nö'),
     })
   })
+  test('a header to append is left out of a denial, and comes last in an error', () => {
+    const headers = [header('x-a', '1', { append: true }), header('x-b', '2', { append: false }), header('x-a', '3')]
+    const value = { status: { code: 401 }, headers }
+    const refused = parse({ status: { code: 16 }, httpResponse: { case: 'deniedResponse', value } })
+    assert(refused.kind === 'deny')
+    assert.deepEqual(refused.headers, [
+      ['x-b', '2'],
+      ['x-a', '3'],
+    ])
+    const failed = parse({ status: { code: 13 }, httpResponse: { case: 'errorResponse', value } })
+    assert(failed.kind === 'error')
+    assert.deepEqual(failed.reply?.headers, [
+      ['x-b', '2'],
+      ['x-a', '3'],
+      ['x-a', '1'],
+    ])
+  })
+
   test('a denied status may be 200, and is 403 when unset or none that a response can have', () => {
     for (const [code, status] of [
       [200, 200],
@@ -146,6 +164,11 @@ describe('an OK answer changes the request', () => {
       [],
     )
   })
+  test('an empty value to append changes nothing', () => {
+    const headers = [header('x-e', '', { append: true })]
+    assert.deepEqual(request([['x-e', 'orig']], { headers }), [['x-e', 'orig']])
+  })
+
   test('sets come before appends', () => {
     const headers = [header('x-n', 'b', { append: true }), header('x-n', 'a')]
     assert.deepEqual(request([], { headers }), [['x-n', 'a,b']])

@@ -50,23 +50,29 @@ function decide({ status, httpResponse: arm }: CheckResponse): CheckOutcome {
   return { kind: 'deny', status: 403, headers: [], body: empty }
 }
 
+/** An entry with `append: true` is left out, as by Envoy; other append settings have no meaning here. */
 function denied(response: DeniedHttpResponse): CheckOutcome {
-  const { status, headers, body } = reply(response)
+  const options = response.headers.filter((option) => option.append !== true)
+  const { status, headers, body } = reply(response, options)
   return { kind: 'deny', status: status ?? 403, headers, body }
 }
 
+/** Entries with `append: true` come after the others. */
 function failed(response: DeniedHttpResponse): CheckOutcome {
-  return { kind: 'error', reason: 'unavailable', message: 'the authorizer reports an error', reply: reply(response) }
+  const last = response.headers.filter((option) => option.append === true)
+  const options = [...response.headers.filter((option) => option.append !== true), ...last]
+  const message = 'the authorizer reports an error'
+  return { kind: 'error', reason: 'unavailable', message, reply: reply(response, options) }
 }
 
 /**
- * Append settings have no meaning here: every entry becomes a line. A status that no final response can have counts as
- * unset, where Envoy would send whatever 16 bits are left of it.
+ * Every entry becomes a line. A status that no final response can have counts as unset, where Envoy would send whatever
+ * 16 bits are left of it.
  */
-function reply(response: DeniedHttpResponse): ErrorReply {
+function reply(response: DeniedHttpResponse, options: readonly HeaderValueOption[]): ErrorReply {
   const code = response.status?.code ?? 0
   const headers: Line[] = []
-  for (const option of response.headers) {
+  for (const option of options) {
     const [name, value] = line(option)
     if (name === 'host' || isFramingHeader(name)) continue
     if (!isHeaderName(name)) throw new InvalidAnswer('a header of the denial has an invalid name')

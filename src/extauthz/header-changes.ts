@@ -48,7 +48,8 @@ function apply(headers: HeaderMap, change: HeaderChange): void {
 /** Onto the first line; the other lines of the name stay. */
 function join(headers: HeaderMap, name: string, value: string): void {
   const [first, ...rest] = headers.all(name)
-  if (first === undefined) return
+  // Envoy appends nothing where the value is empty.
+  if (first === undefined || value === '') return
   headers.set(name, first === '' ? value : `${first},${value}`)
   for (const line of rest) headers.append(name, line)
 }

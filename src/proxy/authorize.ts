@@ -223,6 +223,10 @@ function denial(outcome: Omit<Extract<CheckOutcome, { kind: 'deny' }>, 'kind'>):
     const name = line.toLowerCase()
     if (!isFramingHeader(name) && isHeaderName(name) && isHeaderValue(value)) headers.push([name, value])
   }
+  // Envoy takes the type away where there is nothing of it.
+  if (outcome.body.length === 0) {
+    return { status, headers: headers.filter(([name]) => name !== 'content-type'), body: outcome.body }
+  }
   if (outcome.body.length > 0 && !headers.some(([name]) => name === 'content-type')) {
     headers.push(['content-type', 'text/plain'])
   }

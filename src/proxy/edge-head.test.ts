@@ -66,3 +66,21 @@ test('a gateway takes nobody at their word', () => {
   assert.deepEqual(behind.headers.all('x-forwarded-proto'), ['https'])
   assert.equal(behind.scheme, 'https')
 })
+
+test('an IPv4 address within IPv6 is written with dots, as by Envoy', () => {
+  assert.equal(printIp(ip('::ffff:cb00:7107')), '::ffff:203.0.113.7')
+  assert.equal(printIp(ip('::cb00:7107')), '::cb00:7107')
+})
+
+test('a gateway refuses a target of https on a plaintext connection', () => {
+  const raw = { method: 'GET', url: 'https://h/a', httpVersionMajor: 1, httpVersionMinor: 1, rawHeaders: ['host', 'h'] }
+  const options = { pathMode: 'BASE', clientCertificate: null, upgrade: false, trustedHops: 0 } as const
+  const ends = { peer: ip('9.9.9.9'), own: ip('10.0.0.1') }
+  const plain = readEdgeHead(raw, { ...options, ...ends, secure: false })
+  assert.deepEqual(plain.kind === 'refused' && [plain.status, plain.body, plain.details], [
+    403,
+    'Forbidden',
+    'http1.https_url_on_plaintext_connection',
+  ])
+  assert.equal(readEdgeHead(raw, { ...options, ...ends, secure: true }).kind, 'head')
+})

@@ -23,6 +23,7 @@ export interface EdgeHead extends RequestHead {
  */
 export function readEdgeHead(raw: RawHead, options: EdgeOptions): EdgeHead | RefusedHead {
   const { trustedHops, peer, own } = options
+  if (!options.secure && /^https:\/\//i.test(raw.url ?? '')) return HTTPS_IN_PLAINTEXT
   const untrusted = trustedHops === 0 ? NOT_FROM_CLIENTS : NOT_FROM_PROXIES
   const rawHeaders: string[] = []
   for (let i = 0; i < raw.rawHeaders.length; i += 2) {
@@ -37,6 +38,14 @@ export function readEdgeHead(raw: RawHead, options: EdgeOptions): EdgeHead | Ref
   headers.set('x-forwarded-for', [...lines, printIp(isLoopback(peer) ? own : peer)].join(','))
   headers.set('x-envoy-external-address', printIp(remoteIp))
   return { ...head, remoteIp }
+}
+
+/** A target of `https` on a connection that is not. */
+const HTTPS_IN_PLAINTEXT: RefusedHead = {
+  kind: 'refused',
+  status: 403,
+  body: 'Forbidden',
+  details: 'http1.https_url_on_plaintext_connection',
 }
 
 /** What an edge drops whoever sent it (envoyproxy/envoy, ConnectionManagerUtility::mutateRequestHeaders). */

@@ -215,6 +215,38 @@ test('a gRPC client is refused in its own terms', async (t) => {
   assert.deepEqual([denied.headers['grpc-status'], denied.headers['grpc-message']], ['16', 'a%0Ab%25'])
 })
 
+test('a gRPC client is told of a refused path in its own terms, and of what no parser takes plainly', async (t) => {
+  const headers = { 'content-type': 'application/grpc' }
+  const { port, logged } = await sidecar(t, policies())
+  const refused = await ask(port(), { method: 'POST', path: '/%00', headers })
+  assert.deepEqual([refused.status, refused.headers['grpc-status'], refused.body], [200, '13', ''])
+  const [entry] = await logged(1)
+  assert.deepEqual([entry?.status, entry?.grpcStatus, entry?.details], [200, 13, 'path_normalization_failed'])
+  const host = await ask(port(), { method: 'POST', headers: { ...headers, host: 'a/b' } })
+  assert.deepEqual([host.status, host.headers['grpc-status'], host.body], [400, undefined, 'Bad Request'])
+  assert.equal((await logged(2))[1]?.details, 'http.invalid_authority')
+})
+
+test("an answer's headers of which Envoy keeps one value have one line", async (t) => {
+  const lines = [
+    ['etag', 'a'],
+    ['x-a', '1'],
+    ['etag', 'b'],
+    ['x-a', '2'],
+    ['content-type', 'text/html'],
+  ] as const
+  const { port } = await sidecar(
+    t,
+    asking(() => deny({ headers: lines })),
+  )
+  const { rawHeaders } = await ask(port())
+  const sent = rawHeaders.flatMap((name, i) => (i % 2 === 0 ? [`${name}: ${rawHeaders[i + 1]}`] : []))
+  assert.deepEqual(
+    sent.filter((line) => /^(?:etag|x-a|content-type)/.test(line)),
+    ['etag: a,b', 'x-a: 1', 'x-a: 2'],
+  )
+})
+
 test('a provider is shown so much of the body as it wants, and the application gets all of it', async (t) => {
   const bodies: (readonly [string, boolean] | null)[] = []
   const check = ({ http }: CheckRequest): CheckOutcome => {

@@ -55,6 +55,7 @@ test('requests that Envoy refuses are refused with its status', async (t) => {
     ['TE gzip, chunked', 501, `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
     ['TE twice', 400, `POST / HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`],
     ['HTTP/1.0', 426, `GET / HTTP/1.0\r\n${HOST}\r\n`],
+    ['HTTP/1.0 with a target that is none', 400, `GET * HTTP/1.0\r\n${HOST}\r\n`],
     ['HTTP/1.2', 400, `GET / HTTP/1.2\r\n${HOST}\r\n`],
     ['obs-fold', 400, `GET / HTTP/1.1\r\n${HOST}a: b\r\n c\r\n\r\n`],
     ['bare CR in a value', 400, `GET / HTTP/1.1\r\n${HOST}a: b\rc: d\r\n\r\n`],
@@ -194,6 +195,24 @@ test('the host of an absolute target is judged without its user information', as
     assert.equal(hosts.at(-1), host, target)
     assert.ok(answer.includes(`"host","${host}"`), target)
   }
+})
+
+test('the scheme is that of an absolute target, whatever the connection and X-Forwarded-Proto say', async (t) => {
+  const app = await startApplication(t, echo)
+  const schemes: string[] = []
+  const decide = ({ scheme }: Facts) => {
+    schemes.push(scheme)
+    return { kind: 'allow', policy: null } as const
+  }
+  const port = (await startProxy(t, { inbound: [inbound(app.port, { policies: policies({ decide }) })] })).port()
+  for (const target of ['/a', 'http://x/a', 'HTTPS://x/a']) {
+    const answer = await raw(
+      port,
+      `GET ${target} HTTP/1.1\r\n${HOST}X-Forwarded-Proto: https\r\nConnection: close\r\n\r\n`,
+    )
+    assert.match(answer, /^HTTP\/1\.1 200/)
+  }
+  assert.deepEqual(schemes, ['https', 'http', 'https'])
 })
 
 test('an offer of HTTP/2 is ignored and the request served', async (t) => {

@@ -2,7 +2,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { CheckOutcome } from '../extauthz/check.ts'
 import type { Provider } from '../mesh/provider.ts'
-import type { Decision } from '../policy/decision.ts'
 import type { ChainBody, ChainRequest, Outcome } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { InboundConfig } from './config.ts'
@@ -15,6 +14,7 @@ import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers } from './http-server.ts'
 import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
+import { refusedDecision, refusedReply, refusesRawGrpc } from './refused-head.ts'
 import { remoteIpOf } from './remote-ip.ts'
 import { rawReply, writeReply } from './reply.ts'
 import { RequestBody } from './request-body.ts'
@@ -105,8 +105,10 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     }
     const parsed = readHead(request, headOptions(config, context.connection, true))
     if (parsed.kind === 'refused') {
-      record.decide(refusedByHttp(parsed))
-      refuse(rawReply(textReply(parsed.status, parsed.body)), parsed.status)
+      const grpc = refusesRawGrpc(parsed, request.rawHeaders)
+      const reply = refusedReply(parsed, grpc)
+      record.decide(refusedDecision(parsed, grpc))
+      refuse(rawReply(reply), reply.status)
       return
     }
     const early = new HeldBytes(socket, head)
@@ -174,16 +176,13 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     response: ServerResponse,
     expectsContinue: boolean,
   ): void {
-    record.decide(refusedByHttp(head))
+    const grpc = refusesRawGrpc(head, request.rawHeaders)
+    record.decide(refusedDecision(head, grpc))
     // What could not be understood might be understood otherwise by the next reader: the connection ends.
     const close = head.status !== 404 || expectsContinue
-    writeReply(response, textReply(head.status, head.body), [], close)
+    writeReply(response, refusedReply(head, grpc), [], close)
     new RequestBody(request, response, null, expectsContinue).discard()
   }
-}
-
-function refusedByHttp(head: RefusedHead): Decision {
-  return { ...deniedConnection('http', null, head.details), status: head.status, body: head.body }
 }
 
 function headOptions(config: InboundConfig, connection: InboundConnection, upgrade: boolean) {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { STATUS_CODES } from 'node:http'
+import { joinAnswerLines } from '../extauthz/answer-lines.ts'
 import type { HeaderChange } from '../extauthz/check.ts'
 import { applyChanges } from '../extauthz/header-changes.ts'
 import { HeaderMap } from '../match/header-map.ts'
@@ -18,6 +19,7 @@ export function replyLines(reply: LocalReply, changes: readonly HeaderChange[]):
   const headers = new HeaderMap()
   for (const [name, value] of reply.headers) headers.append(name, value)
   applyChanges(headers, changes)
+  joinAnswerLines(headers)
   headers.delete('content-length')
   if (!bodiless(reply.status)) headers.append('content-length', String(Buffer.byteLength(reply.body, 'latin1')))
   if (!headers.has('server')) headers.append('server', SERVER)
@@ -41,6 +43,7 @@ export function forwardedLines(status: number, lines: HeaderLines, changes: read
   if (changes.length === 0 && lines.includes('server') && !bodiless(status)) return lines
   const headers = HeaderMap.fromRaw(lines)
   applyChanges(headers, changes)
+  if (changes.length > 0) joinAnswerLines(headers)
   if (status === 204) headers.delete('content-length')
   if (!headers.has('server')) headers.append('server', SERVER)
   return headers.toRaw()

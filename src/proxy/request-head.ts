@@ -53,7 +53,6 @@ export interface HeadOptions {
 
 /** Reads and cleans a head in Envoy's order, before any policy looks at it. */
 export function readHead(raw: RawHead, options: HeadOptions): RequestHead | RefusedHead {
-  if (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1) return refuse(426, 'Upgrade Required', 'low_version')
   if (raw.anyMethod !== true && !isHttp1Method(raw.method ?? '')) return MALFORMED
   if (raw.rawHeaders.length / 2 > MAX_FIELDS) return TOO_MANY_FIELDS
   const headers = HeaderMap.fromRaw(raw.rawHeaders)
@@ -66,19 +65,24 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   const hosts = headers.all('host')
   if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
   const target = readTarget(raw.method ?? '', raw.url ?? '', hosts[0] ?? '')
+  const parsed = target.kind === 'target' || !target.details.startsWith('http1.')
+  // Envoy's parser has refused its part before anybody looks at the version.
+  if (parsed && (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1)) return LOW_VERSION
   if (target.kind === 'refused') return target
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
-  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'invalid_authority')
-  if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'sanitize_connection_header_failed')
+  if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'http.invalid_authority')
+  if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'http1.connection_header_rejected')
   headers.delete('host')
   const normalized = normalizePath(target.path, options.pathMode)
-  if (normalized.kind === 'reject') {
-    return refuse(400, normalized.details.startsWith('http1.') ? 'Bad Request' : '', normalized.details)
+  if (normalized.kind === 'reject' && normalized.details.startsWith('http1.')) {
+    return refuse(400, 'Bad Request', normalized.details)
   }
   if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
+  if (normalized.kind === 'reject') return refuse(400, '', normalized.details)
   removeEnvoyFields(headers)
-  const scheme = forwardedScheme(headers, options.secure)
+  const forwarded = forwardedScheme(headers, options.secure)
+  const scheme = target.scheme ?? forwarded
   if (options.clientCertificate === null) headers.delete('x-forwarded-client-cert')
   else appendTo(headers, 'x-forwarded-client-cert', options.clientCertificate)
   let id = headers.get('x-request-id')
@@ -107,6 +111,7 @@ function refuse(status: number, body: string, details: string): RefusedHead {
   return { kind: 'refused', status, body, details }
 }
 
+const LOW_VERSION = refuse(426, 'Upgrade Required', 'low_version')
 const TOO_MANY_FIELDS = refuse(431, 'Request Header Fields Too Large', 'http1.too_many_headers')
 const BAD_LENGTH = refuse(400, 'Bad Request', 'http1.content_length_too_large')
 const MALFORMED = refuse(400, 'Bad Request', 'http1.codec_error')
@@ -115,11 +120,14 @@ const INVALID_SCHEME = refuse(400, 'Bad Request', 'http1.invalid_scheme')
 const NO_PATH = refuse(404, '', 'absolute_path_rejected')
 const BAD_ENCODING = refuse(501, 'Not Implemented', 'http1.invalid_transfer_encoding')
 
-type Target = { readonly kind: 'target'; readonly path: string; readonly host: string } | RefusedHead
+/** `scheme` is that of a target in absolute form, else null. */
+type Target =
+  | { readonly kind: 'target'; readonly path: string; readonly host: string; readonly scheme: string | null }
+  | RefusedHead
 
 /** RFC 9112, 3.2: in absolute form the URI's authority replaces Host. */
 function readTarget(method: string, url: string, host: string): Target {
-  if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host }
+  if (url.charCodeAt(0) === 0x2f) return { kind: 'target', path: url, host, scheme: null }
   if (url === '*') return method === 'OPTIONS' ? NO_PATH : INVALID_URL
   const match = ABSOLUTE.exec(url)
   if (match === null) return OTHER_SCHEME.test(url) ? INVALID_SCHEME : MALFORMED
@@ -128,7 +136,8 @@ function readTarget(method: string, url: string, host: string): Target {
   // Without a path there can be a query, and then there is nothing to route; a fragment is no part of a target.
   if (rest.startsWith('?')) return NO_PATH
   if (rest.startsWith('#')) return MALFORMED
-  return { kind: 'target', path: rest === '' ? '/' : rest, host: port === '' ? name : `${name}:${port}` }
+  const scheme = /^https:/i.test(url) ? 'https' : 'http'
+  return { kind: 'target', path: rest === '' ? '/' : rest, host: port === '' ? name : `${name}:${port}`, scheme }
 }
 
 /** A URI whose scheme cannot be served. */

@@ -21,8 +21,7 @@ import { lower } from '../policy/lower.ts'
 import { authorize, type ChainRequest } from '../proxy/authorize.ts'
 import { authorizeConnection } from '../proxy/authorize-connection.ts'
 import { deniedConnection } from '../proxy/decisions.ts'
-import { grpcStatusOf, isGrpcRequest } from '../proxy/local-reply.ts'
-import type { RefusedHead } from '../proxy/request-head.ts'
+import { refusedDecision, refusesGrpc } from '../proxy/refused-head.ts'
 import { requestNotes } from './explain-notes.ts'
 import { GivenProviders } from './given-providers.ts'
 import { bodyOf, connectionOf, headOf } from './given-request.ts'
@@ -146,7 +145,9 @@ async function decide(
   } else {
     const { http } = request
     const head = headOf(http, connection, options)
-    if (head.kind === 'refused') return refusedHead(head, http)
+    if (head.kind === 'refused') {
+      return withoutContent(request, refusedDecision(head, refusesGrpc(head, http.headers)))
+    }
     const authenticator = authenticatorOf(target, http, head.path)
     if (authenticator !== null && isProblem(authenticator)) return authenticator
     const chain: ChainRequest = {
@@ -165,24 +166,15 @@ async function decide(
     }
     decision = (await authorize(chain, { decider, authenticator, providers }, () => {})).decision
   }
-  // The answer to a HEAD has no content (RFC 9110, 9.3.2).
-  if (request.http?.method === 'HEAD' && decision.body !== null) decision = { ...decision, body: '' }
+  decision = withoutContent(request, decision)
   return given.unanswered === null || decision.decision === 'deny'
     ? decision
     : { ...decision, decision: 'ask', status: null, phase: 'custom', provider: given.unanswered }
 }
 
-/** What the parser refuses has no content type yet; everything later is told to a gRPC client in its own way. */
-function refusedHead({ status, body, details }: RefusedHead, { headers }: TestHttpRequest): Decision {
-  const refused = { ...deniedConnection('http', null, details), status, body }
-  if (details.startsWith('http1.') || !isGrpcRequest(headers)) return refused
-  return {
-    ...refused,
-    status: 200,
-    body: '',
-    grpcStatus: grpcStatusOf(status),
-    ...(body === '' ? {} : { grpcMessage: body }),
-  }
+/** The answer to a HEAD has no content (RFC 9110, 9.3.2). */
+function withoutContent({ http }: TestRequest, decision: Decision): Decision {
+  return http?.method === 'HEAD' && decision.body !== null ? { ...decision, body: '' } : decision
 }
 
 /** The workload's own, or what stands in for it: claims that were given, or a token that is masked. */

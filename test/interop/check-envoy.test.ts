@@ -122,6 +122,18 @@ const vectors: [string, Message | GrpcReply][] = [
       httpResponse: arm('deniedResponse', 403, '', [
         { key: 'x-a', value: '1', append: false },
         { key: 'x-a', value: '2', action: 3 },
+        { key: 'x-b', value: '3', append: true },
+        { key: 'x-a', value: '4', append: true },
+      ]),
+    },
+  ],
+  [
+    'an error with append settings',
+    {
+      status: { code: 13 },
+      httpResponse: arm('errorResponse', 500, 'down', [
+        { key: 'x-a', value: '1', append: true },
+        { key: 'x-a', value: '2' },
       ]),
     },
   ],

@@ -209,9 +209,22 @@ describe('what an HTTP provider is sent', () => {
 
 describe('what an HTTP provider answers', () => {
   test('200 allows; a repeated header keeps its last value on the request and all on the response (25)', async () => {
-    const headers = ['x-dup', 's1', 'x-dup', 's2', 'x-other', 'o', 'x-envoy-auth-headers-to-remove', 'X-Old, host, , a']
+    const headers = [
+      'x-dup',
+      's1',
+      'etag',
+      'a',
+      'x-dup',
+      's2',
+      'etag',
+      'b',
+      'x-other',
+      'o',
+      'x-envoy-auth-headers-to-remove',
+      'X-Old, host, , a',
+    ]
     const settings = {
-      headersToUpstreamOnAllow: ['x-dup', 'x-envoy-*'],
+      headersToUpstreamOnAllow: ['x-dup', 'etag', 'x-envoy-*'],
       headersToDownstreamOnAllow: ['x-d*', 'x-envoy-*'],
     }
     const outcome = await ask(settings, answer(200, headers, 'ignored'))
@@ -221,7 +234,13 @@ describe('what an HTTP provider answers', () => {
       ['x-old', '1'],
     ])
     applyChanges(request, outcome.changes)
-    assert.deepEqual([...request], [['x-dup', 's2']])
+    assert.deepEqual(
+      [...request],
+      [
+        ['x-dup', 's2'],
+        ['etag', 'a,b'],
+      ],
+    )
     const response = HeaderMap.from([['x-dup', 'app']])
     applyChanges(response, outcome.responseChanges)
     assert.deepEqual(

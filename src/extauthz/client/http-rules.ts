@@ -1,5 +1,7 @@
 import type { Buffer } from 'node:buffer'
+import { HeaderMap } from '../../match/header-map.ts'
 import type { HttpProvider } from '../../mesh/provider.ts'
+import { joinAnswerLines } from '../answer-lines.ts'
 import type { CheckHttpRequest, CheckOutcome, HeaderChange, RequestRewrite } from '../check.ts'
 import { mergeHeaders, partialBodyHeader } from '../check-request.ts'
 import { invalidAnswer, isAuthority } from '../check-response.ts'
@@ -115,10 +117,9 @@ function denied(answer: HttpAnswer, onDeny: HeaderList): CheckOutcome {
   return { kind: 'deny', status: final ? answer.status : 403, headers, body: final ? answer.body : empty }
 }
 
-/** Lines with lower-case names, without those that frame the provider's own answer. */
+/** Lines with lower-case names, without those that frame the provider's own answer; some are joined, as in Envoy. */
 function* usableLines({ rawHeaders }: HttpAnswer): Generator<Line> {
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] as string).toLowerCase()
-    if (!isFramingHeader(name)) yield [name, rawHeaders[i + 1] as string]
-  }
+  const headers = HeaderMap.fromRaw(rawHeaders)
+  joinAnswerLines(headers)
+  for (const [name, value] of headers) if (!isFramingHeader(name)) yield [name, value]
 }
