@@ -5,7 +5,7 @@ import * as envoy from './peers/envoy.mjs'
 import { missing as missingOpa } from './peers/opa-wasm.mjs'
 import { figure, Report } from './report.mjs'
 import { common } from './traffic/mixed.mjs'
-import { shapes, slowness } from './traffic/shapes.mjs'
+import { shapes } from './traffic/shapes.mjs'
 
 const { output, quick, spareCore } = options()
 const plan = quick
@@ -29,6 +29,8 @@ const goals = [
 ]
 /** From so many policies on, an index is larger than the caches next to a core. */
 const LARGE = 1000
+/** What is left of the proportion where cost grows with the number: caches alone make less of a difference. */
+const LINEAR = 0.5
 
 const kinds = {
   all: 'all requests',
@@ -97,13 +99,17 @@ function fallsShort(name, times, map) {
   const list = missed.map(({ count, kind, us, goal }) => {
     return `${figure(us)} us instead of ${goal.us} at ${policiesOf(count)} (${kinds[kind]})`
   })
-  report.note(`Falls short: ${name}: ${list.join(', ')}. Why: ${slowness(name) ?? cold(missed, map)}.`)
+  report.note(`Falls short: ${name}: ${list.join(', ')}. Why: ${reason(missed, times, map)}.`)
 }
 
-function cold(missed, map) {
-  const { count, us } = missed.reduce((most, one) => (one.us > most.us ? one : most))
+function reason(missed, times, map) {
+  const { count, kind, us } = missed.reduce((most, one) => (one.us > most.us ? one : most))
+  const before = times.findLast((one) => one.kind === kind && one.count < count)
+  if (before !== undefined && us / before.us > (count / before.count) * LINEAR) {
+    return `the cost grows with the number: ${count / before.count} times as many cost ${figure(us / before.us)} times as much`
+  }
   if (count < LARGE) return 'not known; so few policies should not cost that, so measure again on a quiet machine'
-  const lookUps = Math.round(us / map.find((one) => one.count === count).us)
+  const lookUps = figure(us / map.find((one) => one.count === count).us)
   return `policies picked at random are not in the processor's caches; it costs what ${lookUps} Map look-ups cost there`
 }
 

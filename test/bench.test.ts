@@ -56,10 +56,12 @@ test('decisions are measured by number and shape of policies, beside peers that 
     'suffixes',
     'templates',
     'templates that share a stem',
+    'templates of two literals, each with each',
     'only `not` fields',
     'networks',
     'claims',
     'each principal with each path',
+    'each principal with each host and path',
   ]
   for (const shape of shapes) {
     expected.push(`${shape}, 100 policies, requests that match`, `${shape}, 100 policies, requests that match none`)

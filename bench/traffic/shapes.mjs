@@ -6,7 +6,7 @@ const claims = (more) => ({ iss: 'https://issuer.example.com', sub: 'somebody', 
 
 /**
  * By name, `policies(count)`: `policy(i)`, and for one of them `hit(i)`, a request that it matches, and `miss(i)`, one that
- * none of them matches. `slow` says why it costs time in the number of policies where it does.
+ * none of them matches.
  */
 export const shapes = {
   'prefixes that share a stem': () => ({
@@ -28,13 +28,19 @@ export const shapes = {
     policy: (i) => allow(i, { to: { paths: [`/tenants/{*}/r${i}/{**}`] } }),
     hit: (i) => ({ path: `/tenants/t/r${i}/b/c` }),
     miss: (i) => ({ path: `/tenants/t/r${i}x/b/c` }),
-    slow: 'a template is looked up by one literal part only, here the one that all of them share',
   }),
+  'templates of two literals, each with each': (count) => {
+    const side = Math.ceil(Math.sqrt(count))
+    return {
+      policy: (i) => allow(i, { to: { paths: [`/a${i % side}/{*}/b${Math.floor(i / side)}/{*}`] } }),
+      hit: (i) => ({ path: `/a${i % side}/x/b${Math.floor(i / side)}/y` }),
+      miss: (i) => ({ path: `/a${i % side}/x/b${Math.floor(i / side)}/` }),
+    }
+  },
   'only `not` fields': () => ({
     policy: (i) => allow(i, { to: { notPaths: [`/r${i}`, '/everybody'] } }),
     hit: (i) => ({ path: `/q${i}` }),
     miss: () => ({ path: '/everybody' }),
-    slow: 'what a rule does not want leaves nothing to look it up by: each is tested until one matches',
   }),
   networks: () => ({
     policy: (i) => allow(i, { from: { ipBlocks: [`${address(i)}/32`] } }),
@@ -56,7 +62,20 @@ export const shapes = {
       policy: (i) => allow(i, { from: { principals: [account(i % side)] }, to: { paths: [`/r${path(i)}`] } }),
       hit: (i) => ({ peer: account(i % side), path: `/r${path(i)}` }),
       miss: (i) => ({ peer: account(i % side), path: `/r${path(i) + (path(i) % 2 === 0 ? 1 : -1)}` }),
-      slow: 'a rule is looked up by one of its fields only, and each value of each field is shared by many rules',
+    }
+  },
+  'each principal with each host and path': (count) => {
+    const side = Math.ceil(Math.cbrt(count))
+    const host = (i) => Math.floor(i / side) % side
+    const path = (i) => 2 * Math.floor(i / side ** 2) + (((i % side) + host(i)) % 2)
+    const caller = (i) => ({ peer: account(i % side), host: `h${host(i)}.example.com` })
+    return {
+      policy: (i) => {
+        const to = { hosts: [`h${host(i)}.example.com`], paths: [`/r${path(i)}`] }
+        return allow(i, { from: { principals: [account(i % side)] }, to })
+      },
+      hit: (i) => ({ ...caller(i), path: `/r${path(i)}` }),
+      miss: (i) => ({ ...caller(i), path: `/r${path(i) + (path(i) % 2 === 0 ? 1 : -1)}` }),
     }
   },
 }
@@ -65,9 +84,4 @@ export const shapes = {
 export function shape(name, count) {
   const { policy, hit, miss } = shapes[name](count)
   return { policy, hit: (i) => request(hit(i)), miss: (i) => request(miss(i)) }
-}
-
-/** Why that shape is slow, where it is known to be. */
-export function slowness(name) {
-  return shapes[name]?.(1).slow
 }
