@@ -112,7 +112,7 @@ test('an engine that is changed is loaded; one that cannot be is reported, and t
   await change('applied', () => stage.write('files/engine.ts', engine('two')))
   assert.equal(await engineInUse(), 'two')
   const said = await change('kept', () => stage.write('files/engine.ts', 'export default ('))
-  assert.match(said, /authorizer\.yaml:6:29: error: the engine cannot be loaded: .*\[SP502\]/)
+  assert.match(said, /authorizer\.yaml:6:23: error: the engine cannot be loaded: .*\[SP502\]/)
   assert.equal(await engineInUse(), 'two')
   await change('applied', () => stage.write('files/engine.ts', engine('one')))
   assert.equal(await engineInUse(), 'one')
@@ -122,7 +122,7 @@ test('an authorizer that names an engine that is not there changes nothing', asy
   const said = await change('kept', () =>
     stage.write('files/authorizer.yaml', authorizer('authz', ports.first, 'absent.ts')),
   )
-  assert.match(said, /authorizer\.yaml:6:29: error: .*absent\.ts.*\[SP502\]/)
+  assert.match(said, /authorizer\.yaml:6:23: error: .*absent\.ts.*\[SP502\]/)
   assert.equal(await engineInUse(), 'one')
 })
 
