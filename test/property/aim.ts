@@ -126,7 +126,8 @@ class Bent {
         this.#connection({ peer: `spiffe://td1/ns/${value.replaceAll('*', 'x')}/sa/${this.#choices.of(['s', 't'])}` })
         return
       case 'source.serviceAccount': {
-        const [namespace, name] = value.includes('/') ? value.split('/') : ['a', value]
+        const slash = value.indexOf('/')
+        const [namespace, name] = slash === -1 ? ['a', value] : [value.slice(0, slash), value.slice(slash + 1)]
         this.#connection({ peer: `spiffe://td1/ns/${namespace}/sa/${name}${this.#choices.chance(0.1) ? '/x' : ''}` })
         return
       }

@@ -34,7 +34,7 @@ const requestPrincipals = of([
   'i',
 ])
 const namespaces = of(['a', 'b', '*', 'a*', '*b', 'a.b', 'a*b'])
-const serviceAccounts = of(['s', 'a/s', 'b/t', 's.v1'])
+const serviceAccounts = of(['s', 'a/s', 'b/t', 's.v1'], ['a/s/x'])
 const trustDomains = of(['cluster.local', 'td1', 'td*', '*local', '*', 't*1'])
 const ips = of(
   ['127.0.0.1', '10.0.0.0/8', '10.1.2.3/31', '0.0.0.0/0', '::1', '2001:db8::/33', '::/0', '2001:db8::1/128'],

@@ -225,5 +225,5 @@ export function isUsed(node: RuleNode, anchor: Anchor): boolean {
 
 /** A port as 16 bits. */
 function portBits(port: number): Bits {
-  return { a: (port << 16) >>> 0, b: 0, c: 0, d: 0, bits: 16 }
+  return { a: port << 16, b: 0, c: 0, d: 0, bits: 16 }
 }

@@ -48,7 +48,7 @@ export function searchNode(node: RuleNode, facts: Facts, search: Search, start: 
   best = searchIp(node.remoteIp, facts.remoteIp, facts, search, best)
   best = searchIp(node.destinationIp, facts.destinationIp, facts, search, best)
   if (node.ports !== null) {
-    best = searchBits(node.ports, (facts.destinationPort << 16) >>> 0, 0, 0, 0, facts, search, best)
+    best = searchBits(node.ports, facts.destinationPort << 16, 0, 0, 0, facts, search, best)
   }
   if (node.metadata !== null && facts.metadata !== null) {
     best = searchClaims(node.metadata, facts.metadata, facts, search, best)
@@ -192,7 +192,8 @@ function searchClaim(node: ClaimNode<Bucket>, value: Json, facts: Facts, search:
 
 function searchIp(ips: IpIndex, { v6, a, b, c, d }: IpAddress, facts: Facts, search: Search, best: number): number {
   const root = v6 ? ips.v6 : ips.v4
-  return root === null ? best : searchBits(root, a, b, c, d, facts, search, best)
+  // As signed words, which are never boxed on the way.
+  return root === null ? best : searchBits(root, a | 0, b | 0, c | 0, d | 0, facts, search, best)
 }
 
 function searchBits(

@@ -23,11 +23,8 @@ export function holds(list: readonly number[], slot: number, ranks: Ranks): bool
   return list[placeOf(list, slot, ranks)] === slot
 }
 
-/** Nothing happens where it is there already. */
 export function insert(list: number[], slot: number, ranks: Ranks): void {
-  const place = placeOf(list, slot, ranks)
-  if (place === list.length) list.push(slot)
-  else if (list[place] !== slot) list.splice(place, 0, slot)
+  list.splice(placeOf(list, slot, ranks), 0, slot)
 }
 
 export function remove(list: number[], slot: number, ranks: Ranks): void {
