@@ -18,22 +18,20 @@ const GOAL = { ms: 2000, heap: 150, change: 20 }
 
 const report = new Report()
 const folder = mkdtempSync(path.join(tmpdir(), 'sallyport-bench-'))
-try {
-  const short = text('short')
-  const whole = await fromText(short, { apart: false })
-  await besideYaml(short, whole)
-  await fromText(short, { apart: true })
-  const changed = [await afterChange(short), await afterChange(text('short', { together: true }))]
-  if (!quick) {
-    const long = text('long')
-    await besideYaml(long, await fromText(long, { apart: false }))
-    judge(whole, changed)
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true })
+process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+const short = text('short')
+const whole = await fromText(short, { apart: false })
+await besideYaml(short, whole)
+await fromText(short, { apart: true })
+const changed = [await afterChange(short), await afterChange(text('short', { together: true }))]
+if (!quick) {
+  const long = text('long')
+  await besideYaml(long, await fromText(long, { apart: false }))
+  judge(whole, changed)
 }
 report.note(
-  `Each figure is the median of ${RUNS} processes that start, load once, and end: nothing is warm. The heap is what is ` +
+  `Each figure is the median of ${RUNS} processes that start, load once, and end: nothing is warm. Times are processor ` +
+    'time, of all threads: what it takes on one core that nobody else uses. The heap is what is ' +
     'left after a forced collection, with the mesh, the deciders and what finds positions again still held.',
 )
 report.print(output)

@@ -36,7 +36,9 @@ export class Report {
     const share = this.#shares.length === 0 ? 1 : median(this.#shares)
     if (share < BUSY) {
       const percent = Math.round(100 * share)
-      this.note(`This machine was busy: what was measured had ${percent} % of a core, and times are too long.`)
+      this.note(
+        `This machine was busy: what was measured had ${percent} % of a core, and figures are worse than on a quiet one.`,
+      )
     }
     this.note(`Node ${process.version} on ${cpus().length} cores (${cpus()[0]?.model ?? 'of an unknown kind'}).`)
     if (output === 'json') {

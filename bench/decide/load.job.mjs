@@ -1,5 +1,6 @@
-// A bounded load generator: { port, count, connections, seconds } in, { requests, seconds } out. Each connection has one
-// request under way at a time, as Envoy's own clients do, and each answer must be the expected one.
+// A bounded load generator: { port, count, connections, seconds } in, { requests, seconds, all } out, of which
+// `all` counts those before the time began too. Each connection has one request under way at a time, and each answer must
+// be the expected one.
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { answer, task } from '../job.mjs'
@@ -15,15 +16,16 @@ const pick = random(count)
 const exchanges = Array.from({ length: DIFFERENT_REQUESTS }, exchange)
 let end = Number.POSITIVE_INFINITY
 let answered = 0
+let before = 0
 
 const sockets = await Promise.all(Array.from({ length: connections }, open))
 const done = Promise.all(sockets.map(drive))
 await Promise.race([done, pause(seconds * WARM_UP_SHARE)])
 const began = performance.now()
-answered = 0
+before = answered
 end = began + seconds * 1000
 await done
-answer({ requests: answered, seconds: (performance.now() - began) / 1000 })
+answer({ all: answered, requests: answered - before, seconds: (performance.now() - began) / 1000 })
 
 /** The bytes of a request, and the status that must come back. */
 function exchange() {

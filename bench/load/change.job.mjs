@@ -1,4 +1,4 @@
-// One document of a loaded file changes, again and again: { file, changes } in, the milliseconds of each stage of each
+// One document of a loaded file changes, again and again: { file, changes } in, the processor time of each stage in milliseconds of each
 // change out, up to the decider of the workload that the changed policy selects.
 import { readFileSync } from 'node:fs'
 import { authorizationPoliciesFor } from '../../dist/mesh/attach.js'
@@ -9,6 +9,7 @@ import { recompile } from '../../dist/policy/recompile.js'
 import { SourceFile } from '../../dist/source/source-file.js'
 import { prepare } from '../decide/engine.mjs'
 import { answer, task } from '../job.mjs'
+import { processorTime } from '../measure.mjs'
 import { request } from '../traffic/policy.mjs'
 import { random } from '../traffic/random.mjs'
 
@@ -38,9 +39,8 @@ function change({ meta, attachment }, number) {
   const text = chunks.join('\n---\n')
   const times = {}
   const stage = (name, work) => {
-    const start = performance.now()
-    const result = work()
-    times[name] = performance.now() - start
+    const { ms, result } = processorTime(work)
+    times[name] = ms
     return result
   }
   const { documents } = stage('parse', () => source.parse(text))

@@ -1,4 +1,4 @@
-// One load in a new process, as a start is: { file, apart } in, the milliseconds of each stage, the heap in bytes once
+// One load in a new process, as a start is: { file, apart } in, the processor time of each stage in milliseconds, the heap in bytes once
 // garbage is gone, and what there is then, out. `apart`: each document is a text of its own, as in a folder of files.
 import { readFileSync } from 'node:fs'
 import { authorizationPoliciesFor } from '../../dist/mesh/attach.js'
@@ -9,6 +9,7 @@ import { compile } from '../../dist/policy/compile.js'
 import { lower } from '../../dist/policy/lower.js'
 import { parseSource } from '../../dist/source/parse.js'
 import { answer, task } from '../job.mjs'
+import { processorTime } from '../measure.mjs'
 
 const { file, apart } = task()
 const text = readFileSync(file, 'utf8')
@@ -37,8 +38,7 @@ const heap = process.memoryUsage().heapUsed
 answer({ times, heap, policies: mesh.authorizationPolicies.length, deciders: deciders.length })
 
 function stage(name, work) {
-  const start = performance.now()
-  const result = work()
-  times[name] = performance.now() - start
+  const { ms, result } = processorTime(work)
+  times[name] = ms
   return result
 }

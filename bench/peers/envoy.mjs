@@ -18,7 +18,7 @@ export function missing() {
   return existsSync(binary) ? null : 'Envoy is not installed (scripts/peers.sh --only envoy)'
 }
 
-/** Starts it; resolves to its port and what stops it. */
+/** Starts it; resolves to its port, what stops it, and the seconds of processor time that it used so far. */
 export async function start(policies, { seconds }) {
   const folder = mkdtempSync(path.join(tmpdir(), 'sallyport-bench-'))
   const config = path.join(folder, 'envoy.json')
@@ -33,18 +33,20 @@ export async function start(policies, { seconds }) {
     log = (log + text).slice(-2000)
   })
   const exited = once(envoy, 'exit')
-  const kill = () => envoy.kill('SIGKILL')
-  process.once('exit', kill)
-  const stop = async () => {
-    kill()
-    await exited
-    process.removeListener('exit', kill)
+  const end = () => {
+    envoy.kill('SIGKILL')
     rmSync(folder, { recursive: true, force: true })
   }
-  const end = performance.now() + seconds * 1000
-  while (performance.now() < end && envoy.exitCode === null && envoy.signalCode === null) {
+  process.once('exit', end)
+  const stop = async () => {
+    end()
+    await exited
+    process.removeListener('exit', end)
+  }
+  const latest = performance.now() + seconds * 1000
+  while (performance.now() < latest && envoy.exitCode === null && envoy.signalCode === null) {
     const port = await listenerPort(adminFile).catch(() => null)
-    if (port !== null) return { port, stop }
+    if (port !== null) return { port, stop, processorTime: () => processorTime(envoy.pid) }
     // Envoy tells nobody when it is ready, so that it has to be asked.
     await delay(50)
   }
@@ -97,4 +99,15 @@ async function listenerPort(adminFile) {
   if (!ready.ok) return null
   const listeners = await (await fetch(`${admin}/listeners?format=json`, { signal })).json()
   return listeners.listener_statuses?.[0]?.local_address?.socket_address?.port_value ?? null
+}
+
+/** Null where the system does not tell. */
+function processorTime(pid) {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'latin1').split(') ')[1].split(' ')
+    // Of a user and of the system, in hundredths of a second on Linux.
+    return (Number(fields[11]) + Number(fields[12])) / 100
+  } catch {
+    return null
+  }
 }
