@@ -27,6 +27,12 @@ export const logFormat = {
   audit: '%DYNAMIC_METADATA(envoy.common:access_log_hint)%',
 }
 
+const running = new Set<ChildProcess>()
+// Whatever ends this process, and however early, no Envoy stays behind.
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** A running Envoy with everything that a batch needs, and its access log by connection. */
 export class EnvoyProcess {
   readonly #child: ChildProcess
@@ -60,6 +66,8 @@ export class EnvoyProcess {
     const child = spawn(binary, ['-c', file, ...flags, '3', '--admin-address-path', admin], {
       stdio: ['ignore', 'pipe', 'pipe'],
     })
+    running.add(child)
+    child.once('exit', () => running.delete(child))
     const envoy = new EnvoyProcess(child, [file, admin])
     try {
       await envoy.#ready(admin)

@@ -34,6 +34,7 @@ Random meshes and requests through every engine: ${ENGINES.join(', ')}.
   --keep        keeps the folder with Envoy's configurations and the certificates
 `
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 process.exitCode = await main(process.argv.slice(2))
 
 async function main(argv: readonly string[]): Promise<number> {

@@ -16,6 +16,8 @@ export async function withWorld<T>(
   const { envoy, istio, keep } = parts
   const guard = await takePorts()
   const folder = mkdtempSync(join(tmpdir(), 'differential-'))
+  const remove = () => rmSync(folder, { recursive: true, force: true })
+  if (!keep) process.on('exit', remove)
   const backends = new Backends(guard.ports)
   try {
     const material = await Material.create(folder)
@@ -24,7 +26,10 @@ export async function withWorld<T>(
     backends.closeAll()
     guard.release()
     if (keep) process.stderr.write(`kept: ${folder}\n`)
-    else rmSync(folder, { recursive: true, force: true })
+    else {
+      remove()
+      process.off('exit', remove)
+    }
   }
 }
 
