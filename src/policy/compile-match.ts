@@ -1,4 +1,4 @@
-import type { IpBlock } from '../match/ip.ts'
+import type { IpAddress, IpBlock } from '../match/ip.ts'
 import type { StringMatch } from '../match/string-match.ts'
 import type { Json } from '../source/document.ts'
 import type { Claims, Facts } from './facts.ts'
@@ -67,41 +67,22 @@ function compileSubject(matches: readonly Match[], many: number): readonly Test[
       ).map(ofPeer)
     case 'requestPrincipal':
       return [compileRequestPrincipals(matches as readonly Of<'requestPrincipal'>[], many)]
-    case 'sourceIp': {
-      const test = compileBlocks(blocksOf(matches), many)
-      return [(facts) => test(facts.sourceIp)]
-    }
-    case 'remoteIp': {
-      const test = compileBlocks(blocksOf(matches), many)
-      return [(facts) => test(facts.remoteIp)]
-    }
-    case 'destinationIp': {
-      const test = compileBlocks(blocksOf(matches), many)
-      return [(facts) => test(facts.destinationIp)]
-    }
-    case 'port': {
-      const ports = new Set((matches as readonly Of<'port'>[]).map(({ port }) => port))
-      const { port } = first
-      return [
-        ports.size === 1 ? (facts) => facts.destinationPort === port : (facts) => ports.has(facts.destinationPort),
-      ]
-    }
-    case 'sni': {
-      const test = textsOf(matches, many)
-      return [(facts) => test(facts.sni)]
-    }
-    case 'host': {
-      const test = textsOf(matches, many)
-      return [(facts) => test(facts.lowerHost)]
-    }
-    case 'method': {
-      const test = textsOf(matches, many)
-      return [(facts) => test(facts.method)]
-    }
-    case 'path': {
-      const test = textsOf(matches, many)
-      return [(facts) => test(facts.urlPath)]
-    }
+    case 'sourceIp':
+      return [ofSourceIp(compileBlocks(blocksOf(matches), many))]
+    case 'remoteIp':
+      return [ofRemoteIp(compileBlocks(blocksOf(matches), many))]
+    case 'destinationIp':
+      return [ofDestinationIp(compileBlocks(blocksOf(matches), many))]
+    case 'port':
+      return [compilePorts((matches as readonly Of<'port'>[]).map(({ port }) => port))]
+    case 'sni':
+      return [ofSni(textsOf(matches, many))]
+    case 'host':
+      return [ofHost(textsOf(matches, many))]
+    case 'method':
+      return [compileMethods(matches as readonly Of<'method'>[], many)]
+    case 'path':
+      return [compilePaths(matches as readonly Of<'path'>[], many)]
     case 'pathTemplate':
       return compileTemplates(
         (matches as readonly Of<'pathTemplate'>[]).map(({ template }) => template),
@@ -109,25 +90,17 @@ function compileSubject(matches: readonly Match[], many: number): readonly Test[
       ).map(ofPath)
     case 'header':
       return [compileHeader(first.name, textsOf(matches, many))]
-    case 'claim': {
-      const { path } = first
-      const test = textsOf(matches, many)
-      return [(facts) => facts.claims !== null && claimHolds(test, facts.claims, path)]
-    }
-    case 'metadata': {
-      const { filter, key, list } = first
-      const test = textsOf(matches, many)
-      return [
-        (facts) => {
-          const value = facts.metadata?.[filter]?.[key]
-          return list ? Array.isArray(value) && someHolds(test, value) : typeof value === 'string' && test(value)
-        },
-      ]
-    }
+    case 'claim':
+      return [compileClaim(first.path, textsOf(matches, many))]
+    case 'metadata':
+      return [compileMetadata(first, textsOf(matches, many))]
     default:
       return first satisfies never
   }
 }
+
+// Each test is made in a function of its own: closures of one scope would keep alive what any of them needs. The usual
+// ones, of one exact value, are as small as can be, because the first look at each object is what they cost.
 
 function ofPeer(test: TextTest): Test {
   return (facts) => test(facts.peer)
@@ -135,6 +108,79 @@ function ofPeer(test: TextTest): Test {
 
 function ofPath(test: TextTest): Test {
   return (facts) => test(facts.urlPath)
+}
+
+function ofHost(test: TextTest): Test {
+  return (facts) => test(facts.lowerHost)
+}
+
+function ofSni(test: TextTest): Test {
+  return (facts) => test(facts.sni)
+}
+
+function ofSourceIp(test: (address: IpAddress) => boolean): Test {
+  return (facts) => test(facts.sourceIp)
+}
+
+function ofRemoteIp(test: (address: IpAddress) => boolean): Test {
+  return (facts) => test(facts.remoteIp)
+}
+
+function ofDestinationIp(test: (address: IpAddress) => boolean): Test {
+  return (facts) => test(facts.destinationIp)
+}
+
+function compilePaths(matches: readonly Of<'path'>[], many: number): Test {
+  const [only] = matches
+  return only !== undefined && matches.length === 1 && only.match.kind === 'exact'
+    ? isPath(only.match.value)
+    : ofPath(textsOf(matches, many))
+}
+
+function isPath(value: string): Test {
+  return (facts) => facts.urlPath === value
+}
+
+/** Rules name few methods, and may share their tests. */
+const usualMethods: ReadonlyMap<string, Test> = new Map(
+  ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].map((method) => [
+    method,
+    (facts) => facts.method === method,
+  ]),
+)
+
+function compileMethods(matches: readonly Of<'method'>[], many: number): Test {
+  const [only] = matches
+  const usual = matches.length === 1 && only?.match.kind === 'exact' ? usualMethods.get(only.match.value) : undefined
+  return usual ?? ofMethod(textsOf(matches, many))
+}
+
+function ofMethod(test: TextTest): Test {
+  return (facts) => test(facts.method)
+}
+
+function compilePorts(ports: readonly number[]): Test {
+  const [only] = ports
+  return only !== undefined && ports.length === 1 ? isPort(only) : isPortIn(new Set(ports))
+}
+
+function isPort(port: number): Test {
+  return (facts) => facts.destinationPort === port
+}
+
+function isPortIn(ports: ReadonlySet<number>): Test {
+  return (facts) => ports.has(facts.destinationPort)
+}
+
+function compileClaim(path: readonly string[], test: TextTest): Test {
+  return (facts) => facts.claims !== null && claimHolds(test, facts.claims, path)
+}
+
+function compileMetadata({ filter, key, list }: Of<'metadata'>, test: TextTest): Test {
+  return (facts) => {
+    const value = facts.metadata?.[filter]?.[key]
+    return list ? Array.isArray(value) && someHolds(test, value) : typeof value === 'string' && test(value)
+  }
 }
 
 type OfText = Of<'sni' | 'host' | 'method' | 'path' | 'header' | 'claim' | 'metadata'>

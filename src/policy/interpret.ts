@@ -8,7 +8,12 @@ import { madeOf, type Piece } from './pieces.ts'
 import { actualOf, type MatchAttempt, type RuleTrace } from './trace.ts'
 
 /**
- * The slow and obvious engine: it reads the IR as it stands, takes every pattern apart each time, and can tell why. It judges the compiled engine and explains decisions; it shares no matching code with it.
+ * The slow and obvious engine: it reads the IR as it stands, takes every pattern apart each time, and can tell why. It
+ * judges the compiled engine and explains decisions; it shares no matching code with it.
+ *
+ * What both engines take from elsewhere, something else confirms: the IR that lowering makes of values, the parts of a
+ * request that `Facts` derives (the path without its query, the host in lower case), and which headers are joined
+ * (`header-lines.ts`) are held against real Envoy by the corpus.
  */
 export function createInterpreter(ir: PolicyIr): Decider {
   return {

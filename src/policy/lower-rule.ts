@@ -42,13 +42,13 @@ export function lowerRule(
   }
   const principals = alternatives(rule.from).map((source, i) =>
     source === null
-      ? whenPrincipals
-      : [...lowerSource(scope, source, [...root, 'from', i, 'source']), ...whenPrincipals],
+      ? exact(whenPrincipals)
+      : exact([...lowerSource(scope, source, [...root, 'from', i, 'source']), ...whenPrincipals]),
   )
   const permissions = alternatives(rule.to).map((operation, i) =>
     operation === null
-      ? whenPermissions
-      : [...lowerOperation(scope, operation, [...root, 'to', i, 'operation']), ...whenPermissions],
+      ? exact(whenPermissions)
+      : exact([...lowerOperation(scope, operation, [...root, 'to', i, 'operation']), ...whenPermissions]),
   )
   return scope.dropped ? null : { permissions, principals }
 }
@@ -101,13 +101,21 @@ function lowerField(scope: Scope, attribute: Attribute, field: string, values: V
 }
 
 function lowerValues(scope: Scope, attribute: Attribute, values: readonly string[]): readonly Match[] {
+  if (values.length === 0) return NONE
   const matches: Match[] = []
   for (const value of expand(attribute, values, scope.trustDomains)) {
     const expressed = expressValue(attribute, value, scope.place)
     if (expressed.kind === 'match') matches.push(expressed.match)
     else if (expressed.kind === 'narrow') scope.dropped = true
   }
-  return matches
+  return exact(matches)
+}
+
+const NONE: readonly never[] = Object.freeze([])
+
+/** Without the room that a list has to grow: rules live long, and there are many. */
+function exact<T>(list: readonly T[]): readonly T[] {
+  return list.length === 0 ? NONE : list.slice()
 }
 
 function expand(attribute: Attribute, values: readonly string[], trustDomains: readonly string[]): readonly string[] {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { Coverage } from './coverage.ts'
 import { type Case, properties } from './properties.ts'
@@ -16,6 +17,19 @@ test('random policies and requests reach every field, both ways', () => {
   }
   assert.deepEqual(coverage.gaps(), [])
   assert.ok(coverage.matched() > 0.4 && coverage.matched() < 0.8, coverage.table())
+})
+
+test('the interpreter takes no matching from elsewhere but what its comment says', () => {
+  const source = readFileSync(new URL('../../../src/policy/interpret.ts', import.meta.url), 'utf8')
+  const imports = [...source.matchAll(/^import (?!type ){ (.*) } from '(.*)'$/gm)].map(([, names, from]) => ({
+    from,
+    names: names?.split(', ').filter((name) => !name.startsWith('type ')),
+  }))
+  assert.deepEqual(imports, [
+    { from: './header-lines.ts', names: ['isJoinedHeader', 'isPseudoHeader', 'joinLines'] },
+    { from: './pieces.ts', names: ['madeOf'] },
+    { from: './trace.ts', names: ['actualOf'] },
+  ])
 })
 
 test('a failure is told with its seed and the smallest case, and comes again', () => {

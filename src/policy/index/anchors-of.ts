@@ -43,11 +43,24 @@ export function sharing(rules: readonly RuleIr[], most: number): Cost {
 /** Every anchor that could be chosen with this `most`. */
 export function candidateAnchors(rule: RuleIr, most: number): readonly Anchor[] {
   const anchors: Anchor[] = []
-  for (const conjunction of [...rule.permissions, ...rule.principals]) {
-    for (const { any } of conjunction) if (any.length <= most) anchors.push(...any.flatMap(anchorsOfMatch))
+  for (const alternatives of [rule.permissions, rule.principals]) {
+    if (alternatives.length > most) continue
+    for (const conjunction of alternatives) {
+      for (const { any } of conditionsOf(conjunction, most)) {
+        if (any.length > most) continue
+        for (const match of any) for (const anchor of anchorsOfMatch(match)) anchors.push(anchor)
+      }
+    }
   }
   return anchors
 }
+
+/** Where a rule may stand once for each of its values, what is done for one value must not grow with the rule. */
+function conditionsOf(conjunction: Conjunction, most: number): Conjunction {
+  return most === Number.POSITIVE_INFINITY ? conjunction : conjunction.slice(0, MOST_CONDITIONS)
+}
+
+const MOST_CONDITIONS = 32
 
 function chooseOfSide(
   alternatives: readonly Conjunction[],
@@ -55,11 +68,12 @@ function chooseOfSide(
   taken: readonly string[],
   most: number,
 ): Choice | null {
+  if (alternatives.length > most) return null
   const anchors: Anchor[] = []
   let highest = 0
   for (const conjunction of alternatives) {
     let best: Choice | null = null
-    for (const condition of conjunction) {
+    for (const condition of conditionsOf(conjunction, most)) {
       if (condition.any.length > most) continue
       const choice = chooseOfCondition(condition, cost, taken)
       if (choice !== null && (best === null || isBetter(choice, best))) best = choice
@@ -99,7 +113,7 @@ function isBetter(one: Choice, other: Choice): boolean {
   return one.cost < other.cost || (one.cost === other.cost && one.anchors.length < other.anchors.length)
 }
 
-/** The anchors of one value, each of which is necessary; at least one. */
+/** The anchors of one value, each of which is necessary. */
 function anchorsOfMatch(match: Match): readonly Anchor[] {
   switch (match.kind) {
     case 'path':
@@ -114,7 +128,8 @@ function anchorsOfMatch(match: Match): readonly Anchor[] {
         ? [text(pseudoFields[match.name], textKey(match.match))]
         : [{ kind: 'header', name: match.name, key: textKey(match.match) }]
     case 'claim':
-      return [{ kind: 'claim', path: match.path, key: textKey(match.match) }]
+      // A search goes down by calls: not as deep as a key may be written.
+      return match.path.length > DEEPEST_CLAIM ? [] : [{ kind: 'claim', path: match.path, key: textKey(match.match) }]
     case 'metadata':
       return [{ kind: 'metadata', path: [match.filter, match.key], key: textKey(match.match) }]
     case 'requestPrincipal':
@@ -134,6 +149,8 @@ function anchorsOfMatch(match: Match): readonly Anchor[] {
       return match satisfies never
   }
 }
+
+const DEEPEST_CLAIM = 64
 
 const pseudoFields = { ':authority': 'authority', ':method': 'method', ':path': 'target', ':scheme': 'scheme' } as const
 

@@ -1,5 +1,5 @@
 import type { TextKey } from './anchor.ts'
-import { changeName, getName, type Names } from './names.ts'
+import { changeName, FEW_CLAIMS, getName, type Names } from './names.ts'
 import type { Owner } from './owner.ts'
 import { changeText, getText, type TextIndex } from './text-index.ts'
 
@@ -20,7 +20,10 @@ export function changeClaim<V>(
   const name = path[depth]
   let { value, members } = node ?? { value: null, members: null }
   if (name === undefined) value = changeText(value, key, owner, change)
-  else members = changeName(members, name, owner, (member) => changeClaim(member, path, key, owner, change, depth + 1))
+  else {
+    const changeMember = (member: ClaimNode<V> | null) => changeClaim(member, path, key, owner, change, depth + 1)
+    members = changeName(members, name, FEW_CLAIMS, owner, changeMember)
+  }
   return value === null && members === null ? null : { value, members }
 }
 

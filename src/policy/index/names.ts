@@ -1,5 +1,5 @@
 import type { Owner } from './owner.ts'
-import { changeRadix, getRadix, type RadixNode } from './radix.ts'
+import { changeTable, getTable, type TextTable } from './text-table.ts'
 
 export interface Named<V> {
   readonly name: string
@@ -12,31 +12,37 @@ export interface Named<V> {
  */
 export interface Names<V> {
   readonly list: readonly Named<V>[]
-  readonly tree: RadixNode<V> | null
+  readonly table: TextTable<V> | null
 }
 
-const FEW = 8
+/** Each header that is asked for means a look through all of the request's. */
+export const FEW_HEADERS = 8
 
+/** To look up each claim, a token's names must be listed first, which costs more than its claims do. */
+export const FEW_CLAIMS = 64
+
+/** `few`: how many names are asked for one by one. */
 export function changeName<V>(
   names: Names<V> | null,
   name: string,
+  few: number,
   owner: Owner,
   change: (value: V | null) => V | null,
 ): Names<V> | null {
-  if (names !== null && names.tree !== null) {
-    const tree = changeRadix(names.tree, name, 'exact', owner, change)
-    return tree === null ? null : { list: [], tree }
+  if (names !== null && names.table !== null) {
+    const table = changeTable(names.table, name, owner, change)
+    return table === null ? null : { list: [], table }
   }
   const list = changeList(names?.list ?? [], name, change)
-  if (list.length <= FEW) return list.length === 0 ? null : { list, tree: null }
-  let tree: RadixNode<V> | null = null
-  for (const { name: one, value } of list) tree = changeRadix(tree, one, 'exact', owner, () => value)
-  return { list: [], tree }
+  if (list.length <= few) return list.length === 0 ? null : { list, table: null }
+  let table: TextTable<V> | null = null
+  for (const { name: one, value } of list) table = changeTable(table, one, owner, () => value)
+  return { list: [], table }
 }
 
 export function getName<V>(names: Names<V> | null, name: string): V | null {
   if (names === null) return null
-  return names.tree === null ? getListed(names.list, name) : getRadix(names.tree, name, 'exact')
+  return names.table === null ? getListed(names.list, name) : getTable(names.table, name, 0, name.length)
 }
 
 export function changeList<V>(

@@ -3,7 +3,7 @@ import { isJoinedHeader } from '../header-lines.ts'
 import type { Anchor } from './anchor.ts'
 import { type BitNode, type Bits, changeBits, getBits } from './bit-tree.ts'
 import { type ClaimNode, changeClaim, getClaim } from './claim-index.ts'
-import { changeList, changeName, getListed, getName, type Named, type Names } from './names.ts'
+import { changeList, changeName, FEW_HEADERS, getListed, getName, type Named, type Names } from './names.ts'
 import type { Owner } from './owner.ts'
 import { changeText, getText, type TextIndex } from './text-index.ts'
 
@@ -138,7 +138,7 @@ export function changeBucket(
       if (isJoinedHeader(anchor.name)) {
         node.joinedHeaders = changeList(node.joinedHeaders, anchor.name, changeIndex(anchor.key))
       } else {
-        node.headers = changeName(node.headers, anchor.name, owner, changeIndex(anchor.key))
+        node.headers = changeName(node.headers, anchor.name, FEW_HEADERS, owner, changeIndex(anchor.key))
       }
       return
     case 'claim':

@@ -39,7 +39,7 @@ export function addRule(node: RuleNode, slot: number, taken: readonly string[], 
     (1 + sizeOf(bucketOf(node, anchor)) + (isUsed(node, anchor) ? 0 : UNUSED)) * breadth(anchor)
   const anchors = chooseAnchors(edit.ruleAt(slot), known ?? load, taken, mostAt(taken.length))
   if (anchors === null) {
-    node.rest = addToRest(node.rest, slot, edit)
+    node.rest = addToRest(node.rest, slot, taken.length > 0, edit)
     return
   }
   for (const anchor of anchors) {

@@ -7,22 +7,17 @@ import type { Owner } from './owner.ts'
 export interface RadixNode<V> {
   readonly owner: Owner
   edge: string
-  /** For the whole text. */
-  exact: V | null
   /** For every text that begins so. */
-  open: V | null
+  value: V | null
   /** How the edges of the children begin, ascending; arrays, because a walk through cold memory pays for each step. */
   codes: number[]
   children: RadixNode<V>[]
 }
 
-export type RadixKind = 'exact' | 'open'
-
 /** The tree with `change` applied to the value under `text`; null is no value. */
 export function changeRadix<V>(
   root: RadixNode<V> | null,
   text: string,
-  kind: RadixKind,
   owner: Owner,
   change: (value: V | null) => V | null,
 ): RadixNode<V> | null {
@@ -44,7 +39,7 @@ export function changeRadix<V>(
     }
     way.push(node)
   }
-  node[kind] = change(node[kind])
+  node.value = change(node.value)
   for (let i = way.length - 1; i > 0; i--) {
     if (!tidy(way[i] as RadixNode<V>, way[i - 1] as RadixNode<V>, owner)) break
   }
@@ -60,7 +55,7 @@ export function childOf<V>({ codes, children }: RadixNode<V>, code: number): Rad
   return codes[place] === code ? (children[place] as RadixNode<V>) : null
 }
 
-export function getRadix<V>(root: RadixNode<V> | null, text: string, kind: RadixKind): V | null {
+export function getRadix<V>(root: RadixNode<V> | null, text: string): V | null {
   let node = root
   for (let at = 0; node !== null && at < text.length; ) {
     const child: RadixNode<V> | null = childOf(node, text.charCodeAt(at))
@@ -68,7 +63,7 @@ export function getRadix<V>(root: RadixNode<V> | null, text: string, kind: Radix
     at += child.edge.length
     node = child
   }
-  return node === null ? null : node[kind]
+  return node === null ? null : node.value
 }
 
 /**
@@ -85,11 +80,12 @@ export function someOpen<V>(
 ): boolean {
   let at = from
   for (let node = tree; node !== null; ) {
-    if (node.open !== null && holds(node.open, text)) return true
+    if (node.value !== null && holds(node.value, text)) return true
     const child: RadixNode<V> | null = at === end ? null : childOf(node, text.charCodeAt(at))
     if (child === null) return false
     const { edge } = child
-    for (let i = 0; i < edge.length; i++, at += step) {
+    at += step
+    for (let i = 1; i < edge.length; i++, at += step) {
       if (at === end || text.charCodeAt(at) !== edge.charCodeAt(i)) return false
     }
     node = child
@@ -111,26 +107,19 @@ function placeOf(codes: readonly number[], code: number): number {
 const NONE: never[] = []
 
 function leaf<V>(owner: Owner, edge: string): RadixNode<V> {
-  return made<V>(owner, edge, null, null, NONE, NONE)
+  return made<V>(owner, edge, null, NONE, NONE)
 }
 
 function own<V>(node: RadixNode<V>, owner: Owner): RadixNode<V> {
   if (node.owner === owner) return node
-  const { edge, exact, open, codes, children } = node
+  const { edge, value, codes, children } = node
   // The codes are replaced rather than changed.
-  return made(owner, edge, exact, open, codes, children.length === 0 ? NONE : children.slice())
+  return made(owner, edge, value, codes, children.length === 0 ? NONE : children.slice())
 }
 
 /** The only place where nodes are made, so that walks meet objects of one shape. */
-function made<V>(
-  owner: Owner,
-  edge: string,
-  exact: V | null,
-  open: V | null,
-  codes: number[],
-  children: RadixNode<V>[],
-): RadixNode<V> {
-  return { owner, edge, exact, open, codes, children }
+function made<V>(owner: Owner, edge: string, value: V | null, codes: number[], children: RadixNode<V>[]): RadixNode<V> {
+  return { owner, edge, value, codes, children }
 }
 
 /** The child, or its upper part where `text` leaves its edge. */
@@ -150,7 +139,7 @@ function split<V>(child: RadixNode<V>, text: string, at: number, owner: Owner): 
 
 /** Takes a node without values away, or joins it with its only child. Says whether the parent lost a child. */
 function tidy<V>(node: RadixNode<V>, parent: RadixNode<V>, owner: Owner): boolean {
-  if (node.exact !== null || node.open !== null) return false
+  if (node.value !== null) return false
   const place = placeOf(parent.codes, node.edge.charCodeAt(0))
   if (isEmpty(node)) {
     parent.codes = parent.codes.toSpliced(place, 1)
@@ -165,5 +154,5 @@ function tidy<V>(node: RadixNode<V>, parent: RadixNode<V>, owner: Owner): boolea
 }
 
 function isEmpty<V>(node: RadixNode<V>): boolean {
-  return node.exact === null && node.open === null && node.children.length === 0
+  return node.value === null && node.children.length === 0
 }

@@ -18,13 +18,16 @@ export interface RestEdit {
  * Adds a rule that has no anchor. Most such rules have `not` fields only, so that the first of them matches most
  * requests; but one `not` value that many of them name would make a request that has it try them all. They are grouped
  * by the value that they share, whose hit then passes over the group.
+ *
+ * `deep`: this is not the only place where the rule stands.
  */
-export function addToRest(old: Rest | null, slot: number, edit: RestEdit): Rest {
+export function addToRest(old: Rest | null, slot: number, deep: boolean, edit: RestEdit): Rest {
   const rest = ownRest(old, edit)
   const { groups, plain } = rest
   const rule = edit.ruleAt(slot)
   // More groups than that are not looked through for each rule, but when enough plain ones have gathered.
-  const names = groups.length === 0 || groups.length > MOST_LOOKED_THROUGH ? [] : killsOf(rule).map(({ name }) => name)
+  const names =
+    groups.length === 0 || groups.length > MOST_LOOKED_THROUGH ? [] : killsOf(rule, deep).map(({ name }) => name)
   let largest: Group | null = null
   for (const group of groups) {
     if (names.includes(group.name) && (largest === null || group.rules.length > largest.rules.length)) largest = group
@@ -35,7 +38,7 @@ export function addToRest(old: Rest | null, slot: number, edit: RestEdit): Rest 
     return rest
   }
   insert(plain, slot, edit.ranks)
-  if (plain.length >= rest.limit) regroup(rest, edit)
+  if (plain.length >= rest.limit) regroup(rest, deep, edit)
   return rest
 }
 
@@ -60,11 +63,11 @@ export function removeFromRest(old: Rest, slot: number, edit: RestEdit): Rest | 
 }
 
 /** Each plain rule goes to the most frequent of its `not` values, if that has enough rules. */
-function regroup(rest: Rest, edit: RestEdit): void {
+function regroup(rest: Rest, deep: boolean, edit: RestEdit): void {
   const { plain, groups } = rest
   const known = new Map(groups.map((group) => [group.name, group]))
   const counts = new Map<string, number>()
-  const kills = plain.map((slot) => new Map(killsOf(edit.ruleAt(slot)).map((kill) => [kill.name, kill])))
+  const kills = plain.map((slot) => new Map(killsOf(edit.ruleAt(slot), deep).map((kill) => [kill.name, kill])))
   for (const one of kills) for (const name of one.keys()) counts.set(name, (counts.get(name) ?? 0) + 1)
   const left: number[] = []
   const formed = new Map<string, { readonly kill: Kill; readonly slots: number[] }>()
@@ -102,22 +105,35 @@ interface Kill {
 }
 
 /** Those that stand in every alternative of a side: each by itself, and all of a field together. */
-function killsOf(rule: RuleIr): readonly Kill[] {
-  return [...commonConditions(rule.permissions), ...commonConditions(rule.principals)].flatMap(({ none }) => {
-    const names = none.map(({ written, ...match }) => JSON.stringify(match))
-    const together = none.length > 1 ? [{ name: names.join(), matches: none }] : []
-    // Of a long list, one value is not likely to be what the requests of all have.
-    if (none.length > MOST_VALUES) return together
-    return [...together, ...none.map((match, i) => ({ name: names[i] as string, matches: [match] }))]
-  })
+function killsOf(rule: RuleIr, deep: boolean): readonly Kill[] {
+  return [...commonConditions(rule.permissions, deep), ...commonConditions(rule.principals, deep)].flatMap(
+    ({ none }) => {
+      if (deep && none.length > MOST_VALUES) return []
+      const names = none.map(({ written, ...match }) => JSON.stringify(match))
+      const together = none.length > 1 ? [{ name: names.join(), matches: none }] : []
+      // Of a long list, one value is not likely to be what the requests of all have.
+      if (none.length > MOST_VALUES) return together
+      return [...together, ...none.map((match, i) => ({ name: names[i] as string, matches: [match] }))]
+    },
+  )
 }
 
 const MOST_VALUES = 64
 
 /** `when` conditions are the same object in each. */
-function commonConditions([first, ...others]: readonly Conjunction[]): readonly Condition[] {
-  return (first ?? []).filter((condition) => others.every((conjunction) => conjunction.includes(condition)))
+function commonConditions([first, ...others]: readonly Conjunction[], deep: boolean): readonly Condition[] {
+  if (first === undefined || (deep && (first.length > MOST_DEEP || others.length > MOST_DEEP))) return []
+  const common = new Set(first)
+  for (const conjunction of others) {
+    const conditions = new Set(conjunction)
+    for (const condition of common) if (!conditions.has(condition)) common.delete(condition)
+    if (common.size === 0) return []
+  }
+  return [...common]
 }
+
+/** Where a rule may stand once for each of its values, what is done for one value must not grow with the rule. */
+const MOST_DEEP = 32
 
 function ownRest(rest: Rest | null, { owner, split }: RestEdit): Rest {
   if (rest === null) return { owner, plain: [], groups: [], limit: split }

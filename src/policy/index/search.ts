@@ -9,9 +9,10 @@ import { type BitNode, bitAt, startsWith } from './bit-tree.ts'
 import type { ClaimNode } from './claim-index.ts'
 import type { Named, Names } from './names.ts'
 import type { Bucket, IpIndex, Rest, RuleNode } from './node.ts'
-import { childOf, getRadix, type RadixNode } from './radix.ts'
+import { childOf, type RadixNode } from './radix.ts'
 import type { Ranks } from './slots.ts'
 import type { TextIndex } from './text-index.ts'
+import { getTable } from './text-table.ts'
 import { get, type Vector } from './vector.ts'
 
 /** A rule and its test. */
@@ -118,7 +119,7 @@ function searchHeaders(
   search: Search,
   start: number,
 ): number {
-  const { list, tree } = names
+  const { list, table } = names
   let best = start
   for (let n = 0; n < list.length; n++) {
     const { name, value: index } = list[n] as Named<TextIndex<Bucket>>
@@ -127,9 +128,10 @@ function searchHeaders(
       best = searchText(index, value, 0, value.length, facts, search, best)
     }
   }
-  if (tree === null) return best
+  if (table === null) return best
   for (let i = 0; i < headers.size; i++) {
-    const index = getRadix(tree, headers.nameAt(i), 'exact')
+    const name = headers.nameAt(i)
+    const index = getTable(table, name, 0, name.length)
     if (index === null) continue
     const value = headers.valueAt(i)
     best = searchText(index, value, 0, value.length, facts, search, best)
@@ -158,15 +160,15 @@ function searchJoinedHeaders(
 function searchClaims(node: ClaimNode<Bucket>, object: Claims, facts: Facts, search: Search, start: number): number {
   const { members } = node
   if (members === null) return start
-  const { list, tree } = members
+  const { list, table } = members
   let best = start
   for (let n = 0; n < list.length; n++) {
     const { name, value: member } = list[n] as Named<ClaimNode<Bucket>>
     if (Object.hasOwn(object, name)) best = searchClaim(member, object[name] as Json, facts, search, best)
   }
-  if (tree === null) return best
+  if (table === null) return best
   for (const name in object) {
-    const member = getRadix(tree, name, 'exact')
+    const member = getTable(table, name, 0, name.length)
     if (member !== null && Object.hasOwn(object, name)) {
       best = searchClaim(member, object[name] as Json, facts, search, best)
     }
@@ -226,6 +228,10 @@ function searchText(
   start: number,
 ): number {
   let best = start
+  if (index.exact !== null) {
+    const bucket = getTable(index.exact, text, from, to)
+    if (bucket !== null) best = searchBucket(bucket, facts, search, best)
+  }
   if (index.forwards !== null) best = searchRadix(index.forwards, text, from, to, 1, facts, search, best)
   if (index.backwards !== null) best = searchRadix(index.backwards, text, to - 1, from - 1, -1, facts, search, best)
   return index.any === null ? best : searchBucket(index.any, facts, search, best)
@@ -246,14 +252,13 @@ function searchRadix(
   let node = root
   let at = from
   for (;;) {
-    if (node.open !== null) best = searchBucket(node.open, facts, search, best)
-    if (at === end) return node.exact === null ? best : searchBucket(node.exact, facts, search, best)
-    const child = childOf(node, text.charCodeAt(at))
+    if (node.value !== null) best = searchBucket(node.value, facts, search, best)
+    const child = at === end ? null : childOf(node, text.charCodeAt(at))
     if (child === null) return best
     const { edge } = child
-    for (let i = 0; i < edge.length; i++) {
+    at += step
+    for (let i = 1; i < edge.length; i++, at += step) {
       if (at === end || text.charCodeAt(at) !== edge.charCodeAt(i)) return best
-      at += step
     }
     node = child
   }

@@ -38,7 +38,7 @@ type Tree = RadixNode<readonly PathTemplate[]> | null
 function beginsAs(heads: Groups): TextTest {
   const owner = {}
   let tree: Tree = null
-  for (const [head, same] of heads) tree = changeRadix(tree, head, 'open', owner, () => same)
+  for (const [head, same] of heads) tree = changeRadix(tree, head, owner, () => same)
   const whole = tree
   return (path) => someOpen(whole, path, 0, path.length, 1, someMatches)
 }
@@ -46,7 +46,7 @@ function beginsAs(heads: Groups): TextTest {
 function endsAs(tails: Groups): TextTest {
   const owner = {}
   let tree: Tree = null
-  for (const [tail, same] of tails) tree = changeRadix(tree, reverse(tail), 'open', owner, () => same)
+  for (const [tail, same] of tails) tree = changeRadix(tree, reverse(tail), owner, () => same)
   const whole = tree
   return (path) => someOpen(whole, path, path.length - 1, -1, -1, someMatches)
 }

@@ -33,7 +33,22 @@ export function compileTexts(matches: readonly PresenceMatch[], many: number): T
 // Each test is made in a function of its own: closures of one scope would keep alive what any of them needs.
 
 function textTest(match: PresenceMatch): TextTest {
-  return match.kind === 'present' ? always : (text) => matchesString(match, text)
+  switch (match.kind) {
+    case 'present':
+      return always
+    case 'exact':
+      return isText(match.value)
+    case 'prefix':
+    case 'suffix':
+    case 'nonEmpty':
+      return (text) => matchesString(match, text)
+    default:
+      return match satisfies never
+  }
+}
+
+function isText(value: string): TextTest {
+  return (text) => text === value
 }
 
 const always = () => true
@@ -54,7 +69,7 @@ function endsWithAny(tree: RadixNode<true> | null): TextTest {
 export function treeOf(values: readonly string[]): RadixNode<true> | null {
   const owner = {}
   let tree: RadixNode<true> | null = null
-  for (const value of values) tree = changeRadix(tree, value, 'open', owner, () => true)
+  for (const value of values) tree = changeRadix(tree, value, owner, () => true)
   return tree
 }
 

@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { blockContains, type IpBlock, parseIp, parseIpBlock } from '../../match/ip.ts'
 import { type BitNode, bitAt, changeBits, getBits, startsWith } from './bit-tree.ts'
 import { changeName, getName, type Names } from './names.ts'
-import { changeRadix, getRadix, type RadixKind, type RadixNode } from './radix.ts'
+import { changeRadix, getRadix, type RadixNode, someOpen } from './radix.ts'
+import { changeTable, getTable, type TextTable } from './text-table.ts'
 
 /** Adds (or, with null, removes) under a key; the same owner goes on for a while, as in a long edit. */
 interface Step<K> {
@@ -54,24 +55,71 @@ function follow<K, T>(
 
 const word = fc.string({ unit: fc.constantFrom('a', 'b', '/', 'é'), maxLength: 6 })
 
-test('texts are kept by their whole, or by how others begin', () => {
-  const key = fc.record({ text: word, kind: fc.constantFrom<RadixKind>('exact', 'open') })
+test('texts are kept by how others begin', () => {
   fc.assert(
-    fc.property(steps(key), fc.array(key, { maxLength: 5 }), (all, others) => {
-      follow<{ text: string; kind: RadixKind }, RadixNode<number>>(
+    fc.property(steps(word), fc.array(word, { maxLength: 5 }), (all, others) => {
+      follow<string, RadixNode<number>>(
         all,
-        ({ text, kind }) => `${kind} ${text}`,
-        (tree, { text, kind }, owner, change) => changeRadix(tree, text, kind, owner, change),
+        (text) => text,
+        (tree, text, owner, change) => changeRadix(tree, text, owner, change),
         (tree, values) => {
-          for (const { key, value } of values.values()) assert.equal(getRadix(tree, key.text, key.kind), value)
-          for (const { text, kind } of others) {
-            assert.equal(getRadix(tree, text, kind), values.get(`${kind} ${text}`)?.value ?? null)
+          for (const { key, value } of values.values()) assert.equal(getRadix(tree, key), value)
+          for (const text of others) {
+            assert.equal(getRadix(tree, text), values.get(text)?.value ?? null)
+            const found: number[] = []
+            const collect = (value: number) => found.push(value) === 0
+            someOpen(tree, text, 0, text.length, 1, collect)
+            const begins = [...values.values()].filter(({ key }) => text.startsWith(key))
+            assert.deepEqual(found.sort(), begins.map(({ value }) => value).sort())
           }
         },
       )
     }),
     { numRuns: 2000 },
   )
+})
+
+test('whole texts are found in a table, however it grew or shrank', () => {
+  const name = fc.nat({ max: 60 }).map((n) => `text-${n}`)
+  fc.assert(
+    fc.property(fc.array(name, { maxLength: 700 }), steps(name), (many, all) => {
+      const filling = many.map((key): Step<string> => ({ key, value: 1, sameOwner: true }))
+      follow<string, TextTable<number>>(
+        [...filling.slice(0, 60), ...all],
+        (key) => key,
+        (table, key, owner, change) => changeTable(table, key, owner, change),
+        (table, values) => {
+          const get = (text: string, from: number, to: number) =>
+            table === null ? null : getTable(table, text, from, to)
+          for (let n = 0; n <= 60; n++) {
+            const text = `text-${n}`
+            assert.equal(get(`<${text}>`, 1, text.length + 1), values.get(text)?.value ?? null)
+          }
+        },
+      )
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('a table of many parts takes its texts back one by one', () => {
+  let table: TextTable<number> | null = null
+  const versions: (TextTable<number> | null)[] = []
+  const check = (of: TextTable<number> | null, count: number) => {
+    for (let n = 0; n < 3000; n += 7) {
+      const text = `t${n}`
+      assert.equal(of === null ? null : getTable(of, text, 0, text.length), n < count ? n : null)
+    }
+  }
+  for (let n = 0; n < 3000; n++) {
+    table = changeTable(table, `t${n}`, versions, () => n)
+    if (n % 500 === 499) check(table, n + 1)
+  }
+  for (let n = 2999; n >= 0; n--) {
+    table = changeTable(table, `t${n}`, {}, () => null)
+    if (n % 500 === 0) versions.push(table)
+  }
+  for (const [i, version] of versions.entries()) check(version, 2500 - i * 500)
 })
 
 test('names are found whether they are few or many', () => {
@@ -81,12 +129,12 @@ test('names are found whether they are few or many', () => {
       follow<string, Names<number>>(
         all,
         (key) => key,
-        (names, key, owner, change) => changeName(names, key, owner, change),
+        (names, key, owner, change) => changeName(names, key, 8, owner, change),
         (names, values) => {
           for (let n = 0; n <= 20; n++) {
             assert.equal(getName(names, `name-${n}`), values.get(`name-${n}`)?.value ?? null)
           }
-          assert.ok(names === null || names.tree === null || names.list.length === 0)
+          assert.ok(names === null || names.table === null || names.list.length === 0)
         },
       )
     }),
