@@ -1,21 +1,10 @@
 import type { Diagnostic } from '../source/diagnostic.ts'
-import { diagnostic } from '../source/diagnostic.ts'
 import type { SourceDocument } from '../source/document.ts'
 import { moved } from '../source/moved.ts'
-import type { AuthorizationPolicy } from './authorization-policy.ts'
-import type { Authorizer } from './authorizer.ts'
-import { type Declaration, declarationsOf, titleOf } from './declaration.ts'
-import { DEFAULT_MESH_CONFIG } from './decode/mesh-config.ts'
-import type { Gateway, KubernetesGateway } from './gateway.ts'
+import { Collection, FirstOfEach } from './collection.ts'
+import { type Declaration, declarationsOf } from './declaration.ts'
 import { Identities } from './identities.ts'
 import type { Mesh } from './mesh.ts'
-import type { MeshConfig } from './mesh-config.ts'
-import type { PeerAuthentication } from './peer-authentication.ts'
-import type { PolicyTest } from './policy-test.ts'
-import type { RequestAuthentication } from './request-authentication.ts'
-import type { Service, ServiceEntry } from './service.ts'
-import type { Sidecar } from './sidecar.ts'
-import type { WorkloadSource } from './workload-source.ts'
 import { type Assembled, assembleWorkloads, type WorkloadParts } from './workloads.ts'
 
 export interface LoadOptions {
@@ -43,6 +32,64 @@ interface Decoded {
   readonly linesBefore: number
 }
 
+/** Documents that stand one after the other, so that a change of one is a matter of its block alone. */
+class Block {
+  readonly documents: readonly SourceDocument[]
+  readonly decoded: readonly Decoded[]
+  readonly collection = new Collection()
+  readonly #reports: boolean
+
+  constructor(documents: readonly SourceDocument[], decode: (document: SourceDocument) => Decoded) {
+    this.documents = documents
+    this.decoded = documents.map(decode)
+    for (const { declarations } of this.decoded) {
+      for (const declaration of declarations) this.collection.add(declaration)
+    }
+    this.#reports = this.decoded.some(({ diagnostics }) => diagnostics.length > 0)
+  }
+
+  report(diagnostics: Diagnostic[]): void {
+    if (!this.#reports) return
+    for (const [i, one] of this.decoded.entries()) report(this.documents[i] as SourceDocument, one, diagnostics)
+  }
+}
+
+/** How many documents make a block. */
+const BLOCK = 128
+
+/** Blocks of the old documents that the new ones begin and end with, and the others. */
+function unchanged(blocks: readonly Block[], documents: readonly SourceDocument[]) {
+  let start = 0
+  let from = 0
+  for (; start < blocks.length; start++) {
+    const { documents: own } = blocks[start] as Block
+    if (!sameAt(own, documents, from)) break
+    from += own.length
+  }
+  let end = blocks.length
+  let to = documents.length
+  for (; end > start; end--) {
+    const { documents: own } = blocks[end - 1] as Block
+    if (to - own.length < from || !sameAt(own, documents, to - own.length)) break
+    to -= own.length
+  }
+  // Documents that come one by one would make a block each.
+  while (start > 0 && (blocks[start - 1] as Block).documents.length < BLOCK / 2) start--
+  return { before: blocks.slice(0, start), gone: blocks.slice(start, end), after: blocks.slice(end) }
+}
+
+function sameAt(own: readonly SourceDocument[], documents: readonly SourceDocument[], from: number): boolean {
+  return own.every((document, i) => document === documents[from + i])
+}
+
+function lengthOf(blocks: readonly Block[]): number {
+  return blocks.reduce((sum, { documents }) => sum + documents.length, 0)
+}
+
+function report(document: SourceDocument, { diagnostics, linesBefore }: Decoded, into: Diagnostic[]): void {
+  for (const found of diagnostics) into.push(moved(found, document.linesBefore - linesBefore))
+}
+
 /**
  * Loads a mesh again and again as its documents change. What it gives is what `loadMesh` gives, but resources of documents
  * that are the same objects as the last time are the same objects too, and workloads are while nothing that makes them is
@@ -52,7 +99,7 @@ export class MeshLoader {
   readonly #defaultNamespace: string
   readonly #decoded = new WeakMap<SourceDocument, Decoded>()
   readonly #identities = new Identities()
-  #documents: readonly SourceDocument[] = []
+  #blocks: readonly Block[] = []
   #assembled: { readonly parts: WorkloadParts; readonly result: Assembled } | null = null
 
   constructor({ defaultNamespace = 'default' }: LoadOptions = {}) {
@@ -61,36 +108,53 @@ export class MeshLoader {
 
   load(documents: readonly SourceDocument[]): LoadedMesh {
     const diagnostics: Diagnostic[] = []
-    this.#count(documents)
-    const collection = new Collection(diagnostics, this.#identities.repeated)
-    for (const document of documents) {
-      const one = this.#decode(document)
-      for (const found of one.diagnostics) diagnostics.push(moved(found, document.linesBefore - one.linesBefore))
-      for (const declaration of one.declarations) collection.add(declaration)
-    }
+    this.#update(documents)
+    const collection = this.#identities.repeated ? this.#collectFirst(diagnostics) : this.#collect(diagnostics)
     const { workloads, instances } = this.#assemble(collection, diagnostics)
     return { mesh: { ...collection.resources(), workloads, instances }, diagnostics }
   }
 
-  /** Counts what the documents that are new declare, and no more what those that are gone did. */
-  #count(documents: readonly SourceDocument[]): void {
-    const before = this.#documents
-    const most = Math.min(before.length, documents.length)
-    let start = 0
-    while (start < most && before[start] === documents[start]) start++
-    let end = 0
-    while (end < most - start && before.at(-1 - end) === documents.at(-1 - end)) end++
-    for (const document of before.slice(start, before.length - end)) {
-      for (const { identity } of this.#decode(document).declarations) {
-        if (identity !== null) this.#identities.remove(identity)
+  /** Only blocks with a document that is another are made anew. Counts what documents declare. */
+  #update(documents: readonly SourceDocument[]): void {
+    const { before, after, gone } = unchanged(this.#blocks, documents)
+    for (const block of gone) for (const one of block.decoded) this.#count(one, -1)
+    const end = documents.length - lengthOf(after)
+    const fresh: Block[] = []
+    for (let at = lengthOf(before); at < end; at += BLOCK) {
+      fresh.push(new Block(documents.slice(at, Math.min(at + BLOCK, end)), (document) => this.#decode(document)))
+    }
+    for (const block of fresh) for (const one of block.decoded) this.#count(one, 1)
+    this.#blocks = [...before, ...fresh, ...after]
+  }
+
+  #count({ declarations }: Decoded, by: 1 | -1): void {
+    for (const { identity } of declarations) {
+      if (identity === null) continue
+      if (by === 1) this.#identities.add(identity)
+      else this.#identities.remove(identity)
+    }
+  }
+
+  #collect(diagnostics: Diagnostic[]): Collection {
+    const collection = new Collection()
+    for (const block of this.#blocks) {
+      block.report(diagnostics)
+      collection.addAll(block.collection)
+    }
+    return collection
+  }
+
+  /** Where something is declared twice, which is reported at its place. */
+  #collectFirst(diagnostics: Diagnostic[]): Collection {
+    const collection = new Collection()
+    const once = new FirstOfEach(diagnostics)
+    for (const { documents, decoded } of this.#blocks) {
+      for (const [i, one] of decoded.entries()) {
+        report(documents[i] as SourceDocument, one, diagnostics)
+        for (const declaration of one.declarations) if (once.isFirst(declaration)) collection.add(declaration)
       }
     }
-    for (const document of documents.slice(start, documents.length - end)) {
-      for (const { identity } of this.#decode(document).declarations) {
-        if (identity !== null) this.#identities.add(identity)
-      }
-    }
-    this.#documents = documents
+    return collection
   }
 
   #decode(document: SourceDocument): Decoded {
@@ -125,114 +189,4 @@ function sameParts(a: WorkloadParts, b: WorkloadParts): boolean {
 
 function sameItems(a: readonly object[], b: readonly object[]): boolean {
   return a.length === b.length && a.every((item, i) => item === b[i])
-}
-
-/** What all documents declare, each thing once. */
-class Collection implements WorkloadParts {
-  readonly sources: WorkloadSource[] = []
-  readonly services: Service[] = []
-  readonly serviceEntries: ServiceEntry[] = []
-  readonly gateways: Gateway[] = []
-  readonly kubernetesGateways: KubernetesGateway[] = []
-  readonly #authorizationPolicies: AuthorizationPolicy[] = []
-  readonly #requestAuthentications: RequestAuthentication[] = []
-  readonly #peerAuthentications: PeerAuthentication[] = []
-  readonly #sidecars: Sidecar[] = []
-  readonly #authorizers: Authorizer[] = []
-  readonly #policyTests: PolicyTest[] = []
-  readonly #namespaces = new Set<string>()
-  readonly #declared = new Map<string, Declaration>()
-  readonly #diagnostics: Diagnostic[]
-  readonly #repeated: boolean
-  #config: MeshConfig = DEFAULT_MESH_CONFIG
-
-  /** `repeated`: whether something may be declared twice. */
-  constructor(diagnostics: Diagnostic[], repeated: boolean) {
-    this.#diagnostics = diagnostics
-    this.#repeated = repeated
-  }
-
-  add(declaration: Declaration): void {
-    if (this.#repeated && !this.#isFirst(declaration)) return
-    if (declaration.namespace !== null) this.#namespaces.add(declaration.namespace)
-    switch (declaration.kind) {
-      case 'AuthorizationPolicy':
-        this.#authorizationPolicies.push(declaration.resource)
-        break
-      case 'RequestAuthentication':
-        this.#requestAuthentications.push(declaration.resource)
-        break
-      case 'PeerAuthentication':
-        this.#peerAuthentications.push(declaration.resource)
-        break
-      case 'ServiceEntry':
-        this.serviceEntries.push(declaration.resource)
-        break
-      case 'Sidecar':
-        this.#sidecars.push(declaration.resource)
-        break
-      case 'Gateway':
-        this.gateways.push(declaration.resource)
-        break
-      case 'KubernetesGateway':
-        this.kubernetesGateways.push(declaration.resource)
-        break
-      case 'Authorizer':
-        this.#authorizers.push(declaration.resource)
-        break
-      case 'PolicyTest':
-        this.#policyTests.push(declaration.resource)
-        break
-      case 'Service':
-        this.services.push(declaration.resource)
-        break
-      case 'workload':
-        this.sources.push(declaration.resource)
-        break
-      case 'MeshConfig':
-        this.#config = declaration.config
-        break
-      case 'name':
-        break
-      default:
-        declaration satisfies never
-    }
-  }
-
-  resources(): Omit<Mesh, 'workloads' | 'instances'> {
-    return {
-      config: this.#config,
-      authorizationPolicies: this.#authorizationPolicies,
-      requestAuthentications: this.#requestAuthentications,
-      peerAuthentications: this.#peerAuthentications,
-      services: this.services,
-      serviceEntries: this.serviceEntries,
-      sidecars: this.#sidecars,
-      gateways: this.gateways,
-      kubernetesGateways: this.kubernetesGateways,
-      authorizers: this.#authorizers,
-      policyTests: this.#policyTests,
-      namespaces: this.#namespaces,
-    }
-  }
-
-  #isFirst(declaration: Declaration): boolean {
-    const { identity, origin, value } = declaration
-    if (identity === null) return true
-    const first = this.#declared.get(identity)
-    if (first === undefined) {
-      this.#declared.set(identity, declaration)
-      return true
-    }
-    const { line } = first.origin.document.locate(first.origin.path, 'key')
-    const where = `${first.origin.document.file}:${line}`
-    const title = titleOf(identity)
-    if (JSON.stringify(first.value) === JSON.stringify(value)) {
-      this.#diagnostics.push(diagnostic('SP110', origin, `${title} is declared with the same contents in ${where}`))
-    } else {
-      const help = 'keep one of them'
-      this.#diagnostics.push(diagnostic('SP109', origin, `${title} is declared differently in ${where}`, { help }))
-    }
-    return false
-  }
 }

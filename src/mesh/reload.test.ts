@@ -44,6 +44,44 @@ test('a mesh that is loaded again is the mesh of the files as they are, and has 
   )
 })
 
+test('the same with many documents, of which some come, go, change and are declared twice', () => {
+  const named = (n: number, action: string) =>
+    `apiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: { name: p${n} }\nspec: { action: ${action}, rules: [{}] }`
+  const edit = fc.record({
+    kind: fc.constantFrom('insert', 'remove', 'change', 'copy', 'append', 'cut'),
+    at: fc.nat(600),
+    piece: fc.nat(pieces.length - 2),
+  })
+  fc.assert(
+    fc.property(fc.integer({ min: 100, max: 600 }), fc.array(edit, { maxLength: 12 }), (count, edits) => {
+      const texts = Array.from({ length: count }, (_, n) => named(n, 'ALLOW'))
+      const file = new SourceFile('a.yaml')
+      const loader = new MeshLoader()
+      for (const { kind, at, piece } of edits) {
+        const place = at % (texts.length + 1)
+        if (kind === 'insert') texts.splice(place, 0, pieces[piece] as string)
+        else if (kind === 'append') texts.push(named(1000 + at, 'DENY'))
+        else if (kind === 'copy') texts.splice(place, 0, texts[at % texts.length] ?? '')
+        else if (kind === 'change') texts[place] = named(at, 'DENY')
+        else texts.splice(place, kind === 'cut' ? 200 : 1)
+        const text = texts.join('\n---\n')
+        const { documents } = file.parse(text)
+        assert.deepEqual(summary(loader.load(documents)), summary(loadMesh(documents)), `${kind} ${at}`)
+      }
+    }),
+    { numRuns: 60 },
+  )
+})
+
+function summary({ mesh, diagnostics }: ReturnType<typeof loadMesh>) {
+  const { authorizationPolicies, namespaces, services, workloads, config } = mesh
+  return {
+    policies: authorizationPolicies.map(({ meta, action }) => `${meta.namespace}/${meta.name} ${action}`),
+    ...{ namespaces: [...namespaces], services: services.length, workloads: [...workloads.keys()] },
+    ...{ trustDomain: config.trustDomain, diagnostics },
+  }
+}
+
 test('what did not change stays the same object', () => {
   const file = new SourceFile('a.yaml')
   const loader = new MeshLoader()
