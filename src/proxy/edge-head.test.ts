@@ -83,4 +83,5 @@ test('a gateway refuses a target of https on a plaintext connection', () => {
     'http1.https_url_on_plaintext_connection',
   ])
   assert.equal(readEdgeHead(raw, { ...options, ...ends, secure: true }).kind, 'head')
+  assert.equal(readEdgeHead(raw, { ...options, ...ends, secure: false, trustedHops: 1 }).kind, 'head')
 })

@@ -23,7 +23,8 @@ export interface EdgeHead extends RequestHead {
  */
 export function readEdgeHead(raw: RawHead, options: EdgeOptions): EdgeHead | RefusedHead {
   const { trustedHops, peer, own } = options
-  if (!options.secure && /^https:\/\//i.test(raw.url ?? '')) return HTTPS_IN_PLAINTEXT
+  // A proxy in front may have ended the TLS that the target speaks of.
+  if (trustedHops === 0 && !options.secure && /^https:\/\//i.test(raw.url ?? '')) return HTTPS_IN_PLAINTEXT
   const untrusted = trustedHops === 0 ? NOT_FROM_CLIENTS : NOT_FROM_PROXIES
   const rawHeaders: string[] = []
   for (let i = 0; i < raw.rawHeaders.length; i += 2) {

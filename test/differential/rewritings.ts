@@ -114,7 +114,10 @@ function asksHttpProvider({ request }: Case): boolean {
   return request.script?.kind === 'http'
 }
 
-const TOKEN_PARAMETER = /(^|[?&])(?:token|access_token)=[^&]*/
+/** How many parameters of a target may hold a token. */
+function tokenParameters(target: string): number {
+  return target.slice(target.indexOf('?')).match(/[?&](?:token|access_token)=/g)?.length ?? 0
+}
 
 /**
  * Envoy parses the query, decodes it, sorts it and writes it without encoding it again; here the pair is cut out. A target
@@ -122,12 +125,12 @@ const TOKEN_PARAMETER = /(^|[?&])(?:token|access_token)=[^&]*/
  */
 function targetWithoutToken(outcome: Outcome, { request }: Case, ours: Outcome): Outcome {
   const target = request.http?.target ?? ''
-  if (!/[?&](?:token|access_token)=/.test(target)) return outcome
+  if (tokenParameters(target) === 0) return outcome
   // Only what decoding makes unreadable ends so.
   const unreadable = outcome.status === 503 && /%[0-7][0-9A-Fa-f]|%[89A-Fa-f]/.test(target)
   if (unreadable && ours.wire === null) return { ...ours, checks: outcome.checks }
   const [mine] = ours.wire?.received ?? []
-  if (mine === undefined || TOKEN_PARAMETER.test(mine.target.slice(mine.target.indexOf('?')))) return outcome
+  if (mine === undefined || tokenParameters(mine.target) >= tokenParameters(target)) return outcome
   const { wire } = outcome
   const [theirs] = wire?.received ?? []
   if (wire === null) return outcome
