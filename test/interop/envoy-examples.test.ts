@@ -6,12 +6,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { createDevelopmentCa } from '#src/authn/certificate-authority.ts'
-import { allow, createAuthorizer, deny } from '#src/extauthz/index.ts'
+import {
+  type Answer,
+  type Authorizer,
+  type AuthorizerRequest,
+  allow,
+  createAuthorizer,
+  deny,
+} from '#src/extauthz/index.ts'
 import { ask, echo, seen } from '../scenarios/exchange.ts'
-import { createTestAuthority, startIssuer } from '../scenarios/issuer.ts'
+import { createTestAuthority, foreignKey, type Issuer, startIssuer } from '../scenarios/issuer.ts'
 import { root } from '../scenarios/program.ts'
+import type { Sallyport } from '../scenarios/sallyport.ts'
 import { freePorts, Stage } from '../scenarios/stage.ts'
-import { secretToken } from '../scenarios/token.ts'
+import { secretToken, signedToken } from '../scenarios/token.ts'
 import { type RunningBootstrap, startBootstrap } from './envoy.ts'
 import { peer } from './peers.ts'
 
@@ -71,29 +79,27 @@ for (const form of forms) {
       { path: Buffer.from('/headers').toString('base64'), nbf: 1_500_000_000, exp: 1_900_000_000 },
       'secret',
     )
+    let authorizer: Sallyport
     let port = 0
+    let openPort = 0
 
     before(async () => {
       const app = await stage.example('opa/app.mjs')
-      const { authorizer } = await freePorts('authorizer')
-      for (const name of ['mesh.yaml', 'authorizer.yaml']) {
-        stage.copy(`opa/${name}`, `opa-${form}/${name}`, ['9191', authorizer])
-      }
-      stage.copy('opa/authorizer.ts', `opa-${form}/authorizer.ts`)
-      const files = ['-f', stage.path(`opa-${form}`)]
-      await stage.sallyport('authorizer', ...files).line('stderr', /^ready$/)
-      const place = [
-        '--workload',
-        'default/httpbin-with-opa',
-        '--listen',
-        '80=127.0.0.1:0',
-        '--app',
-        `127.0.0.1:${app}`,
-      ]
-      port = (await run([...files, ...place], form)).ports.get('127.0.0.1_80') as number
+      const ports = await freePorts('authorizer')
+      const [closed, open] = [`opa-${form}`, `opa-open-${form}`]
+      const moved = ['9191', ports.authorizer] as const
+      for (const name of ['mesh.yaml', 'authorizer.yaml']) stage.copy(`opa/${name}`, `${closed}/${name}`, moved)
+      stage.copy('opa/authorizer.ts', `${closed}/authorizer.ts`)
+      stage.copy('opa/mesh.yaml', `${open}/mesh.yaml`, ['port: "9191"', 'port: "9191"\n        failOpen: true'], moved)
+      authorizer = stage.sallyport('authorizer', '-f', stage.path(closed))
+      await authorizer.line('stderr', /^ready$/)
+      const listen = ['--workload', 'default/httpbin-with-opa', '--listen', '80=127.0.0.1:0']
+      const place = [...listen, '--app', `127.0.0.1:${app}`]
+      port = (await run(['-f', stage.path(closed), ...place], form)).ports.get('127.0.0.1_80') as number
+      openPort = (await run(['-f', stage.path(open), ...place], form)).ports.get('127.0.0.1_80') as number
     })
 
-    test('the four requests have the answers that sallyport up gives', async () => {
+    async function fourAnswers(port: number) {
       const bearer = { headers: { authorization: `Bearer ${token}` } }
       const answers = [
         await ask(port, '/headers'),
@@ -101,14 +107,31 @@ for (const form of forms) {
         await ask(port, '/headers', bearer),
         await ask(port, '/ip'),
       ]
-      assert.deepEqual(
-        answers.map(({ status, body }) => [status, status === 403 ? body : '']),
-        [
+      return answers.map(({ status, body }) => [status, status === 403 ? body : ''])
+    }
+
+    test('the four requests have the answers that sallyport up gives', async () => {
+      for (const one of [port, openPort]) {
+        assert.deepEqual(await fourAnswers(one), [
           [403, 'no token\n'],
           [403, 'the token is for paths that start with /headers\n'],
           [200, ''],
           [200, ''],
-        ],
+        ])
+      }
+    })
+
+    test('while the authorizer is down, all but /ip is refused; with failOpen it passes', async () => {
+      assert.equal(await authorizer.stop(), 0)
+      assert.deepEqual(await fourAnswers(port), [
+        [403, ''],
+        [403, ''],
+        [403, ''],
+        [200, ''],
+      ])
+      assert.deepEqual(
+        (await fourAnswers(openPort)).map(([status]) => status),
+        [200, 200, 200, 200],
       )
     })
   })
@@ -150,61 +173,112 @@ for (const form of forms) {
         await running.stop()
       })
     }
+
+    test('STRICT: no certificate, no answer', async () => {
+      const strict = stage.write(
+        'strict.yaml',
+        'apiVersion: security.istio.io/v1\nkind: PeerAuthentication\nmetadata: { name: default, namespace: default }\n' +
+          'spec: { mtls: { mode: STRICT } }\n',
+      )
+      const args = ['-f', 'examples/frontend-backend/workloads.yaml', '-f', strict]
+      const place = ['--workload', 'default/backend', '--listen', '8080=127.0.0.1:0', '--app', `127.0.0.1:${app}`]
+      const running = await run([...args, ...place], form)
+      const port = running.ports.get('127.0.0.1_8080') as number
+      assert.equal((await secured(port, 'frontend', 'GET', '/api/v1/data')).status, 200)
+      await assert.rejects(ask(port, '/api/v1/data'), /ECONNRESET|socket hang up/)
+      await running.stop()
+    })
   })
 
   describe(`the example delegated on Envoy, ${form}`, { skip }, () => {
     const authority = createTestAuthority()
-    let port = 0
-    let tokenUntil: (exp: number) => string
-    const now = Math.floor(Date.now() / 1000)
+    const ports = new Map<string, number>()
+    let service: Authorizer
+    let decide: (request: AuthorizerRequest) => Answer | Promise<Answer>
+    let issuer: Issuer
 
     before(async () => {
       const app = await stage.application(echo)
-      const issuer = await startIssuer('my-auth-provider.example', '/.well-known/jwks.json', authority)
+      issuer = await startIssuer('my-auth-provider.example', '/.well-known/jwks.json', authority)
       stage.ending(() => issuer.close())
       const silent = { level: 'error', debug() {}, info() {}, warn() {}, error() {} } as const
-      const service = createAuthorizer({
-        logger: silent,
-        check: ({ headers }) =>
-          headers['x-user-id'] === 'alice'
-            ? allow({ headers: { 'x-user-role': 'admin' } })
-            : deny({ status: 401, body: 'who?' }),
-      })
+      service = createAuthorizer({ logger: silent, check: (request) => decide(request) })
       const { grpc } = await service.listen({ grpc: '127.0.0.1:0' })
       stage.ending(() => service.close({ grace: 0 }))
-      const folder = `delegated-${form}`
-      stage.copy('delegated/mesh.yaml', `${folder}/mesh.yaml`)
-      stage.copy('delegated/local.yaml', `${folder}/local.yaml`, ['18443', issuer.port], ['9090', grpc?.port ?? 0])
       const roots = stage.write('jwks-ca.pem', authority.root)
-      const place = ['--workload', 'default/user-service', '--listen', '8080=127.0.0.1:0', '--app', `127.0.0.1:${app}`]
-      const running = await run(['-f', stage.path(folder), ...place, '--jwks-ca', roots], form)
-      port = running.ports.get('127.0.0.1_8080') as number
-      tokenUntil = (exp) => issuer.token({ iss: 'https://my-auth-provider.example', sub: 'alice', iat: now, exp })
+      const once = 'allowPartialMessage: true }\n'
+      for (const [mode, ...changes] of [['closed'], ['open', [once, `${once}        failOpen: true\n`]]] as const) {
+        const folder = `delegated-${mode}-${form}`
+        stage.copy('delegated/mesh.yaml', `${folder}/mesh.yaml`, ...changes)
+        stage.copy('delegated/local.yaml', `${folder}/local.yaml`, ['18443', issuer.port], ['9090', grpc?.port ?? 0])
+        const place = [
+          '--workload',
+          'default/user-service',
+          '--listen',
+          '8080=127.0.0.1:0',
+          '--app',
+          `127.0.0.1:${app}`,
+        ]
+        const running = await run(['-f', stage.path(folder), ...place, '--jwks-ca', roots], form)
+        ports.set(mode, running.ports.get('127.0.0.1_8080') as number)
+      }
     })
 
-    const bearer = (text: string, user: string) => ({
-      headers: { host: 'user-service.default:8080', authorization: `Bearer ${text}`, 'x-user-id': user },
-    })
+    const now = Math.floor(Date.now() / 1000)
+    const claims = { iss: 'https://my-auth-provider.example', sub: 'alice', iat: now, exp: now + 3600 }
+
+    async function send(mode: 'open' | 'closed', path: string, token: string | null, method = 'GET') {
+      const bearer = token === null ? {} : { authorization: `Bearer ${token}` }
+      const headers = { host: 'user-service.default:8080', 'x-user-role': 'forged', ...bearer }
+      return ask(ports.get(mode) as number, path, { method, headers })
+    }
+
+    const short = ({ status, body }: { readonly status: number; readonly body: string }) =>
+      status === 200 ? [status] : [status, body]
 
     test('an allowed request reaches the application with what the service added', async () => {
-      const answer = await ask(port, '/api/v1/users?page=2', bearer(tokenUntil(now + 3600), 'alice'))
+      decide = () => allow({ headers: { 'x-user-role': 'admin' } })
+      const answer = await send('closed', '/api/v1/users?page=2', issuer.token(claims))
       assert.equal(answer.status, 200, answer.body)
       assert.equal(seen(answer).headers['x-user-role'], 'admin')
     })
 
     test('a refusal of the service is the answer', async () => {
-      const answer = await ask(port, '/api/v1/users', bearer(tokenUntil(now + 3600), 'bob'))
-      assert.deepEqual([answer.status, answer.body], [401, 'who?'])
+      decide = () => deny()
+      assert.deepEqual(short(await send('closed', '/api/v1/users', issuer.token(claims))), [403, ''])
+      decide = () => deny({ status: 401, body: 'who?' })
+      assert.deepEqual(short(await send('closed', '/api/v1/users', issuer.token(claims))), [401, 'who?'])
     })
 
-    test('a bad token is refused after the service has allowed', async () => {
-      const answer = await ask(port, '/api/v1/users', bearer(tokenUntil(now - 3600), 'alice'))
-      assert.deepEqual([answer.status, answer.body], [401, 'Jwt is expired'])
+    test('a bad token is refused after the service has allowed, and none is not', async () => {
+      decide = () => allow()
+      const expired = issuer.token({ ...claims, exp: now - 3600 })
+      const foreign = signedToken(claims, foreignKey(), 'key-1')
+      assert.deepEqual(short(await send('closed', '/api/v1/users', expired)), [401, 'Jwt is expired'])
+      assert.deepEqual(short(await send('closed', '/api/v1/users', foreign)), [401, 'Jwt verification fails'])
+      assert.deepEqual(short(await send('closed', '/api/v1/users', null)), [200])
     })
 
     test('what the ALLOW policy does not list is refused', async () => {
-      const answer = await ask(port, '/api/v1/other', bearer(tokenUntil(now + 3600), 'alice'))
-      assert.deepEqual([answer.status, answer.body], [403, 'RBAC: access denied'])
+      decide = () => allow()
+      const denied = [403, 'RBAC: access denied']
+      assert.deepEqual(short(await send('closed', '/api/v1/users', issuer.token(claims), 'POST')), denied)
+      assert.deepEqual(short(await send('closed', '/api/v1/other', issuer.token(claims))), denied)
+    })
+
+    test('a service that is slow, then stopped: 403; with failOpen it passes', async () => {
+      let release = () => {}
+      const released = new Promise<void>((resolve) => {
+        release = resolve
+      })
+      decide = () => released.then(() => deny())
+      assert.deepEqual(short(await send('closed', '/api/v1/users', issuer.token(claims))), [403, ''])
+      assert.deepEqual(short(await send('open', '/api/v1/users', issuer.token(claims))), [200])
+      release()
+      await service.close({ grace: 0 })
+      assert.deepEqual(short(await send('closed', '/api/v1/users', issuer.token(claims))), [403, ''])
+      assert.deepEqual(short(await send('open', '/api/v1/users', issuer.token(claims))), [200])
+      assert.deepEqual(short(await send('open', '/api/v1/users', 'a.b.c')).slice(0, 1), [401])
     })
   })
 }
