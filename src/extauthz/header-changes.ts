@@ -50,7 +50,7 @@ function join(headers: HeaderMap, name: string, value: string): void {
   const [first, ...rest] = headers.all(name)
   // Envoy appends nothing where the value is empty.
   if (first === undefined || value === '') return
-  headers.set(name, first === '' ? value : `${first},${value}`)
+  headers.set(name, first === '' ? value : first + (name === 'cookie' ? '; ' : ',') + value)
   for (const line of rest) headers.append(name, line)
 }
 

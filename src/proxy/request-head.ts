@@ -65,21 +65,19 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   const hosts = headers.all('host')
   if (hosts.length > 1) return refuse(400, 'Bad Request', 'http1.duplicate_host')
   const target = readTarget(raw.method ?? '', raw.url ?? '', hosts[0] ?? '')
-  const parsed = target.kind === 'target' || !target.details.startsWith('http1.')
-  // Envoy's parser has refused its part before anybody looks at the version.
-  if (parsed && (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1)) return LOW_VERSION
+  const normalized = target.kind === 'refused' ? target : normalizePath(target.path, options.pathMode)
+  // Envoy's parser has refused its part before anybody looks at the version or the host.
+  const byParser = normalized.kind !== 'path' && normalized.details.startsWith('http1.')
+  if (!byParser && (raw.httpVersionMajor !== 1 || raw.httpVersionMinor !== 1)) return LOW_VERSION
   if (target.kind === 'refused') return target
+  if (byParser) return refuse(400, 'Bad Request', normalized.details)
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
   if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'http.invalid_authority')
   if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'http1.connection_header_rejected')
   headers.delete('host')
-  const normalized = normalizePath(target.path, options.pathMode)
-  if (normalized.kind === 'reject' && normalized.details.startsWith('http1.')) {
-    return refuse(400, 'Bad Request', normalized.details)
-  }
   if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
-  if (normalized.kind === 'reject') return refuse(400, '', normalized.details)
+  if (normalized.kind !== 'path') return refuse(400, '', normalized.details)
   removeEnvoyFields(headers)
   const forwarded = forwardedScheme(headers, options.secure)
   const scheme = target.scheme ?? forwarded

@@ -1,7 +1,7 @@
 import { generateMesh } from './generate-mesh.ts'
 import { generateClients, generateRequest } from './generate-requests.ts'
 import type { TokenState } from './generate-tokens.ts'
-import { listedDocuments, listedRequests } from './listed.ts'
+import { listedAtHttp, listedDocuments, listedHttpDocuments, listedRequests } from './listed.ts'
 import { Random } from './random.ts'
 import type { MeshSpec, RequestSpec } from './spec.ts'
 
@@ -31,9 +31,12 @@ export function generate(seed: number, number: number, count = PER_MESH): Genera
 }
 
 function listedMesh(random: Random, count: number): Generated {
-  const requests = Array.from({ length: count }, () => random.pick(listedRequests).make(random))
+  const overHttp = random.chance(0.25)
+  const rows = overHttp ? listedAtHttp : listedRequests
+  const documents = overHttp ? listedHttpDocuments : listedDocuments
+  const requests = Array.from({ length: overHttp ? Math.min(5, count) : count }, () => random.pick(rows).make(random))
   return {
-    spec: { role: 'sidecar', protocol: 'http', workload: 'foo/web', service: null, documents: listedDocuments },
+    spec: { role: 'sidecar', protocol: 'http', workload: 'foo/web', service: null, documents },
     requests,
     tokenStates: requests.map(() => []),
   }

@@ -1,6 +1,6 @@
 import type { Outcome } from './outcome.ts'
 import type { Random } from './random.ts'
-import { type Row, rewritings } from './rewritings.ts'
+import { failedHttpCheck, type Row, rewritings } from './rewritings.ts'
 import type { HttpSpec, Json, RequestSpec, Script, TokenSpec } from './spec.ts'
 
 /** A difference from Envoy that a request is made to show, and what exactly both sides must do. */
@@ -51,6 +51,7 @@ function denying(deniedResponse: Json): Script {
 const answered = (outcome: Outcome) => outcome.status !== null
 const served = (outcome: Outcome) => outcome.decision === 'allow' && outcome.status === 200
 const refused = (status: number) => (outcome: Outcome) => outcome.decision === 'deny' && outcome.status === status
+const refusedByGrpc = (outcome: Outcome) => outcome.details === 'ext_authz_error' && outcome.grpc?.status === 7
 const closed = (outcome: Outcome) => outcome.decision === 'deny' && outcome.status === null
 
 /** The row whose requests Envoy serves, or answers as `theirs` says, and we answer as `mine` says. */
@@ -210,7 +211,15 @@ export const listedRequests: readonly Listed[] = [
   ),
 ]
 
-const byRow = new Map(listedRequests.map((one) => [one.row, one]))
+/** The one that needs an HTTP provider. */
+export const listedAtHttp: readonly Listed[] = [
+  listed(failedHttpCheck, served, refusedByGrpc, (random) => ({
+    http: { method: 'POST', target: '/p.S/N', headers: [['content-type', 'application/grpc']] },
+    script: { kind: 'http', delay: 0, answer: { kind: random.chance(0.8) ? 'close' : 'silence' } },
+  })),
+]
+
+const byRow = new Map([...listedRequests, ...listedAtHttp].map((one) => [one.row, one]))
 
 export function listedRow(row: Row): Listed {
   const found = byRow.get(row)
@@ -219,63 +228,80 @@ export function listedRow(row: Row): Listed {
 }
 
 /** Every row that a run must meet. */
-export const allRows: readonly Row[] = [...rewritings, ...listedRequests].map(({ row }) => row)
+export const allRows: readonly Row[] = [
+  ...new Set([...rewritings, ...listedRequests, ...listedAtHttp].map(({ row }) => row)),
+]
 
-/** A mesh in which each of them shows: a gRPC provider that is asked about everything, and keys that nobody should have. */
-export const listedDocuments: readonly Json[] = [
-  {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: 'web', namespace: 'foo' },
-    spec: {
-      selector: { matchLabels: { app: 'web' } },
-      template: {
-        metadata: { labels: { app: 'web' } },
-        spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'example/web:1' }] },
+/** A mesh in which each of `listedRequests` shows: a gRPC provider that is asked about everything, and keys that nobody should have. */
+export const listedDocuments = documentsWith('GRPC', {
+  name: 'ext',
+  envoyExtAuthzGrpc: { service: 'some.authz', port: '@grpc-port@', timeout: '10s' },
+})
+
+/** The same for `listedAtHttp`. */
+export const listedHttpDocuments = documentsWith('HTTP', {
+  name: 'ext',
+  envoyExtAuthzHttp: {
+    ...{ service: 'some.authz', port: '@http-port@', timeout: '1s' },
+    includeRequestHeadersInCheck: ['content-type'],
+  },
+})
+
+function documentsWith(protocol: 'GRPC' | 'HTTP', provider: Json): readonly Json[] {
+  const port = protocol === 'GRPC' ? '@grpc-port@' : '@http-port@'
+  return [
+    {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'web', namespace: 'foo' },
+      spec: {
+        selector: { matchLabels: { app: 'web' } },
+        template: {
+          metadata: { labels: { app: 'web' } },
+          spec: { serviceAccountName: 'web', containers: [{ name: 'app', image: 'example/web:1' }] },
+        },
       },
     },
-  },
-  {
-    apiVersion: 'v1',
-    kind: 'ConfigMap',
-    metadata: { name: 'istio', namespace: 'istio-system' },
-    data: {
-      mesh: {
-        extensionProviders: [
-          { name: 'opa', envoyExtAuthzGrpc: { service: 'grpc.authz', port: '@grpc-port@', timeout: '10s' } },
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'istio', namespace: 'istio-system' },
+      data: {
+        mesh: {
+          extensionProviders: [provider],
+        },
+      },
+    },
+    {
+      apiVersion: 'networking.istio.io/v1',
+      kind: 'ServiceEntry',
+      metadata: { name: 'authz', namespace: 'foo' },
+      spec: {
+        hosts: ['some.authz'],
+        ports: [{ number: port, name: protocol.toLowerCase(), protocol }],
+        resolution: 'STATIC',
+        endpoints: [{ address: '@self@' }],
+      },
+    },
+    {
+      apiVersion: 'security.istio.io/v1',
+      kind: 'AuthorizationPolicy',
+      metadata: { name: 'ask', namespace: 'foo' },
+      spec: { action: 'CUSTOM', provider: { name: 'ext' }, rules: [{}] },
+    },
+    {
+      apiVersion: 'security.istio.io/v1',
+      kind: 'RequestAuthentication',
+      metadata: { name: 'jwt', namespace: 'foo' },
+      spec: {
+        jwtRules: [
+          {
+            issuer: 'https://idp',
+            jwks: '@jwks:odd@',
+            outputClaimToHeaders: [{ header: 'x-claim', claim: 'c' }],
+          },
         ],
       },
     },
-  },
-  {
-    apiVersion: 'networking.istio.io/v1',
-    kind: 'ServiceEntry',
-    metadata: { name: 'grpc-authz', namespace: 'foo' },
-    spec: {
-      hosts: ['grpc.authz'],
-      ports: [{ number: '@grpc-port@', name: 'grpc', protocol: 'GRPC' }],
-      resolution: 'STATIC',
-      endpoints: [{ address: '@self@' }],
-    },
-  },
-  {
-    apiVersion: 'security.istio.io/v1',
-    kind: 'AuthorizationPolicy',
-    metadata: { name: 'ask', namespace: 'foo' },
-    spec: { action: 'CUSTOM', provider: { name: 'opa' }, rules: [{}] },
-  },
-  {
-    apiVersion: 'security.istio.io/v1',
-    kind: 'RequestAuthentication',
-    metadata: { name: 'jwt', namespace: 'foo' },
-    spec: {
-      jwtRules: [
-        {
-          issuer: 'https://idp',
-          jwks: '@jwks:odd@',
-          outputClaimToHeaders: [{ header: 'x-claim', claim: 'c' }],
-        },
-      ],
-    },
-  },
-]
+  ]
+}

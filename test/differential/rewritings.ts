@@ -12,6 +12,9 @@ interface Rewriting {
   readonly apply: (outcome: Outcome, one: Case, ours: Outcome) => Outcome
 }
 
+/** Envoy makes its own answer to a check that fails, and for gRPC that has the status 200, which then allows. */
+export const failedHttpCheck: Row = 'an HTTP provider that is gone or late, where it is shown a `content-type` of gRPC'
+
 /** Differences that any case may run into, and how exactly the two sides differ. */
 export const rewritings: readonly Rewriting[] = [
   {
@@ -36,6 +39,16 @@ export const rewritings: readonly Rewriting[] = [
           headers: received.headers.map((line) => (line[0] === 'grpc-timeout' ? [line[0], written] : line)),
         }
       }),
+  },
+  {
+    row: failedHttpCheck,
+    apply: (outcome, one, ours) => {
+      if (ours.details !== 'ext_authz_error' || !asksHttpProvider(one)) return outcome
+      const isGrpc = one.request.http?.headers.some(([name, value]) => {
+        return name.toLowerCase() === 'content-type' && value.startsWith('application/grpc')
+      })
+      return isGrpc && !outcome.details?.startsWith('ext_authz') ? { ...ours, checks: outcome.checks } : outcome
+    },
   },
   {
     row: 'the target from which a token was taken',
