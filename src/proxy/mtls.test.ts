@@ -237,6 +237,22 @@ test('a request under way ends before its connection does, whose peer has expire
   assert.match(text, /and ended/)
 })
 
+test('a WebSocket ends when the certificate of its peer expires', async (t) => {
+  const ca = await TestCa.create()
+  const app = await startApplication(t, echo)
+  app.server.on('upgrade', (_, socket: net.Socket) => {
+    t.after(() => socket.destroy())
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  })
+  const identity = await ca.identity(BACKEND)
+  const running = await startProxy(t, { inbound: [inbound(app.port, { mtls: { mode: 'STRICT', identity } })] })
+  const socket = await secure(t, running.port(), await ca.identity(FRONTEND, new Date(Date.now() + 1500)))
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n')
+  assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 101/)
+  socket.on('error', () => {}).resume()
+  await once(socket, 'close')
+})
+
 test('a TCP connection ends when the certificate of its peer expires', async (t) => {
   const { ca, port } = await sidecar(t, 'STRICT', { protocol: 'tcp' })
   const socket = await secure(t, port, await ca.identity(FRONTEND, new Date(Date.now() + 1500)))

@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { openCaFolder } from '../../authn/ca-files.ts'
 import { watchCaFolder } from '../../authn/ca-watch.ts'
@@ -50,6 +50,8 @@ export class Identities {
   /** Certificates of that CA. */
   #issued: IssuedCredentials[] = []
   #unwatch = () => {}
+  /** The certificate from files that was last complained of. */
+  #told = ''
   /** What could not be had the last time, as a message. */
   problem: string | null = null
 
@@ -74,14 +76,30 @@ export class Identities {
     if (source === null) return null
     const { certificate, key, ca } = source.current()
     const trustDomains = [config.trustDomain, ...config.trustDomainAliases]
+    const own = this.#ownId(id, certificate, trustDomains)
     return {
-      id,
+      id: own,
       certificate,
       key,
       ca: [ca],
       identifyPeer: (peer: X509Certificate) => peerIdentity(peer, trustDomains, this.#now()),
-      forwardedClientCert: (peer: X509Certificate) => forwardedClientCertificate(id, peer),
+      forwardedClientCert: (peer: X509Certificate) => forwardedClientCertificate(own, peer),
     }
+  }
+
+  /** What others read in the certificate. One from a file may name another workload, which nobody may have meant. */
+  #ownId(id: string, certificate: string, trustDomains: readonly string[]): string {
+    if (this.#origin.kind !== 'files') return id
+    const leaf = new X509Certificate(certificate)
+    // Its dates were looked at when it was read.
+    const shown = peerIdentity(leaf, trustDomains, Date.parse(leaf.validFrom))
+    if (shown.kind === 'peer' && shown.id === id) return id
+    if (this.#told !== certificate) {
+      this.#told = certificate
+      const what = shown.kind === 'peer' ? `it is of ${shown.id}` : shown.reason
+      this.#logger.warn('the certificate is not one of the workload: peers that verify it may refuse it', { id, what })
+    }
+    return shown.kind === 'peer' ? shown.id : id
   }
 
   close(): void {
