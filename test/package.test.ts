@@ -82,6 +82,21 @@ test('tracked files name no folder of this machine, and the lock file no address
   assert.deepEqual(wrong, [])
 })
 
+test('no tracked file holds a private key', (t) => {
+  const listed = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
+  if (listed.status !== 0) return t.skip('git does not list the files here')
+  // A whole line of PEM, or a JWK with a private member beside a public one; words about keys are neither.
+  const pem = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:\\n|\s)+[A-Za-z0-9+/]{40}/
+  const jwk = /"kty"\s*:\s*"(?:RSA|EC|OKP)"[^{}]*"d"\s*:\s*"[\w-]{40}|"d"\s*:\s*"[\w-]{40}[^{}]*"kty"/
+  const wrong = listed.stdout.split('\0').filter((name) => {
+    const file = path.join(root, name)
+    if (name === '' || !existsSync(file)) return false
+    const text = readFileSync(file, 'latin1')
+    return pem.test(text) || jwk.test(text)
+  })
+  assert.deepEqual(wrong, [])
+})
+
 test('the lock file knows the packages of every platform, or a clean install refuses it', () => {
   const { packages } = JSON.parse(read('package-lock.json')) as {
     packages: Record<string, { optionalDependencies?: Record<string, string> }>

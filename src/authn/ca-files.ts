@@ -12,26 +12,43 @@ export type OpenedCa =
   | { readonly kind: 'opened' | 'created'; readonly ca: CertificateAuthority }
   | { readonly kind: 'failed'; readonly reason: string }
 
+/** The files of a development CA in its folder. */
+export const ROOT_CERTIFICATES = 'root-cert.pem'
+export const ROOT_KEYS = 'root-key.pem'
+
 /**
  * The development CA kept in `folder` as `root-cert.pem` and `root-key.pem` (0600), made when neither is there. Of two
  * processes that make it at the same time one wins and both use its root.
  */
 export function openCaFolder(folder: string, options: DevelopmentCaOptions): OpenedCa {
+  return orFailed(() => open(folder, options, awaitRoot) ?? create(folder, options))
+}
+
+/** The same at once, without making one where there is none: null then. */
+export function reopenCaFolder(folder: string, options: DevelopmentCaOptions): OpenedCa | null {
+  return orFailed(() => open(folder, options, readRoot))
+}
+
+function orFailed<T>(act: () => T): T | { readonly kind: 'failed'; readonly reason: string } {
   try {
-    return open(folder, options) ?? create(folder, options)
+    return act()
   } catch (error) {
     return { kind: 'failed', reason: error instanceof Error ? error.message : String(error) }
   }
 }
 
-function open(folder: string, options: DevelopmentCaOptions): OpenedCa | null {
-  const early = read(join(folder, 'root-key.pem'))
-  const root = early === null ? read(join(folder, 'root-cert.pem')) : awaitRoot(folder)
+function open(
+  folder: string,
+  options: DevelopmentCaOptions,
+  rootBesideKey: (folder: string) => string | null,
+): OpenedCa | null {
+  const early = read(join(folder, ROOT_KEYS))
+  const root = early === null ? readRoot(folder) : rootBesideKey(folder)
   // A certificate that came between the two looks has brought its key before it.
-  const key = root === null ? early : read(join(folder, 'root-key.pem'))
+  const key = root === null ? early : read(join(folder, ROOT_KEYS))
   if (root === null && key === null) return null
   if (root === null || key === null) {
-    const absent = root === null ? 'root-cert.pem' : 'root-key.pem'
+    const absent = root === null ? ROOT_CERTIFICATES : ROOT_KEYS
     return { kind: 'failed', reason: `${folder} has no ${absent} beside the other file of the root` }
   }
   const ca = openDevelopmentCa(root, key, options)
@@ -40,7 +57,7 @@ function open(folder: string, options: DevelopmentCaOptions): OpenedCa | null {
 
 /** Both files appear whole: first the key, which only one process can be the first to make, then the certificate. */
 function create(folder: string, options: DevelopmentCaOptions): OpenedCa {
-  mkdirSync(folder, { recursive: true })
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
   const ca = createDevelopmentCa(options)
   const suffix = randomBytes(8).toString('hex')
   const made = (name: string, text: string, mode: number): boolean => {
@@ -56,11 +73,11 @@ function create(folder: string, options: DevelopmentCaOptions): OpenedCa {
       rmSync(temporary, { force: true })
     }
   }
-  if (made('root-key.pem', ca.rootKey, 0o600)) {
-    if (made('root-cert.pem', ca.root, 0o644)) return { kind: 'created', ca }
+  if (made(ROOT_KEYS, ca.rootKey, 0o600)) {
+    if (made(ROOT_CERTIFICATES, ca.root, 0o644)) return { kind: 'created', ca }
     return { kind: 'failed', reason: `${folder} got another root-cert.pem while its key was made` }
   }
-  return open(folder, options) ?? { kind: 'failed', reason: `${folder} lost its root while it was opened` }
+  return open(folder, options, awaitRoot) ?? { kind: 'failed', reason: `${folder} lost its root while it was opened` }
 }
 
 /** Another process that has made its key is about to make its certificate: a matter of microseconds, unless the machine is busy. */
@@ -68,10 +85,14 @@ function awaitRoot(folder: string): string | null {
   const end = performance.now() + 5000
   const sleep = new Int32Array(new SharedArrayBuffer(4))
   for (;;) {
-    const root = read(join(folder, 'root-cert.pem'))
+    const root = readRoot(folder)
     if (root !== null || performance.now() > end) return root
     Atomics.wait(sleep, 0, 0, 10)
   }
+}
+
+function readRoot(folder: string): string | null {
+  return read(join(folder, ROOT_CERTIFICATES))
 }
 
 function read(path: string): string | null {

@@ -1,12 +1,15 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto'
 import { parseWorkloadId, printWorkloadId } from './spiffe-id.ts'
 import { buildCertificate, type DistinguishedName } from './x509/certificate.ts'
+import { splitPem } from './x509/pem.ts'
 
 /** Issues workload certificates for development. */
 export interface CertificateAuthority {
   readonly trustDomain: string
-  /** PEM. */
+  /** The root that certificates are issued under. PEM. */
   readonly root: string
+  /** Every root to trust: that one, then those that it replaces. PEM. */
+  readonly roots: string
   /** PEM, PKCS #8: whoever has it can be any workload. */
   readonly rootKey: string
   /**
@@ -62,44 +65,60 @@ export function createDevelopmentCa(options: DevelopmentCaOptions): CertificateA
     },
     privateKey,
   )
-  return authority(root, privateKey, options)
+  return authority([root], privateKey, options)
 }
 
-/** The authority of a root made earlier, or why it cannot be used (the reason holds no secret). */
+/**
+ * The authority of a root made earlier, or why it cannot be used (the reason holds no secret). `roots` is the root, then
+ * those that it replaces and that are trusted meanwhile; `keys` has the root's key among those of others, so that neither
+ * text ever lacks what the other needs while a root is replaced. All PEM.
+ */
 export function openDevelopmentCa(
-  root: string,
-  rootKey: string,
+  roots: string,
+  keys: string,
   options: DevelopmentCaOptions,
 ): CertificateAuthority | { readonly kind: 'refused'; readonly reason: string } {
   const refused = (reason: string) => ({ kind: 'refused', reason }) as const
-  let certificate: X509Certificate
-  let key: KeyObject
+  const pems = splitPem(roots, 'CERTIFICATE')
+  let certificates: readonly X509Certificate[]
+  let candidates: readonly KeyObject[]
   try {
-    certificate = new X509Certificate(root)
+    certificates = pems.map((pem) => new X509Certificate(pem))
   } catch {
     return refused('the root certificate cannot be parsed')
   }
   try {
-    key = createPrivateKey(rootKey)
+    candidates = splitPem(keys, 'PRIVATE KEY').map((pem) => createPrivateKey(pem))
   } catch {
     return refused("the root's key cannot be parsed")
   }
-  if (key.asymmetricKeyDetails?.namedCurve !== 'prime256v1') return refused("the root's key is not a P-256 key")
-  if (!certificate.checkPrivateKey(key)) return refused("the root's key is not the certificate's")
-  if (!certificate.ca) return refused('the root certificate is not one of an authority')
+  const [certificate] = certificates
+  if (certificate === undefined) return refused('the root certificate cannot be parsed')
+  if (candidates.length === 0) return refused("the root's key cannot be parsed")
+  if (!candidates.every((key) => key.asymmetricKeyDetails?.namedCurve === 'prime256v1'))
+    return refused("the root's key is not a P-256 key")
+  const key = candidates.find((one) => certificate.checkPrivateKey(one))
+  if (key === undefined) return refused("the root's key is not the certificate's")
+  if (!certificates.every(({ ca }) => ca)) return refused('the root certificate is not one of an authority')
   const name = rootName(options.trustDomain)
-  if (certificate.subject !== `O=${name.organization}\nCN=${name.commonName}`)
+  if (!certificates.every(({ subject }) => subject === `O=${name.organization}\nCN=${name.commonName}`))
     return refused(`the root certificate is not a development root of trust domain ${options.trustDomain}`)
   if (Date.parse(certificate.validTo) <= options.now()) return refused('the root certificate has expired')
-  return authority(root, key, options)
+  return authority(pems, key, options)
 }
 
-function authority(root: string, rootKey: KeyObject, { trustDomain, now }: DevelopmentCaOptions): CertificateAuthority {
+function authority(
+  roots: readonly string[],
+  rootKey: KeyObject,
+  { trustDomain, now }: DevelopmentCaOptions,
+): CertificateAuthority {
+  const root = roots[0] as string
   const rootExpiry = Date.parse(new X509Certificate(root).validTo)
   const issuerPublicKey = createPublicKey(rootKey)
   return {
     trustDomain,
     root,
+    roots: roots.join(''),
     rootKey: rootKey.export({ type: 'pkcs8', format: 'pem' }) as string,
     issue({ namespace, serviceAccount, ttl = defaultTtl }) {
       if (!(ttl > 0 && ttl <= maxTtl)) throw new RangeError(`a certificate's ttl is 1 to ${maxTtl} ms, not ${ttl}`)

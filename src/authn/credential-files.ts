@@ -1,7 +1,8 @@
-import { type FSWatcher, readFileSync, watch } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { Logger } from '../observe/log.ts'
 import { CredentialHolder, type CredentialSource, type Credentials, parseCredentials } from './credentials.ts'
+import { watchFolders } from './watch-folders.ts'
 
 /** Paths of PEM files. */
 export interface CredentialPaths {
@@ -14,11 +15,6 @@ export type OpenedCredentials =
   | { readonly kind: 'opened'; readonly source: CredentialSource }
   | { readonly kind: 'failed'; readonly reason: string }
 
-/** A tool writes three files one after the other: they are read when it has been quiet for so long. */
-const settleMs = 100
-/** Where a file system tells of no changes, they are found by looking. */
-const pollMs = 60_000
-
 /**
  * Credentials from files, read again when one changes. Files that cannot be read or do not fit together are reported
  * and change nothing. Watchers and timers never keep the process alive.
@@ -27,7 +23,6 @@ export function openCredentialFiles(paths: CredentialPaths, logger: Logger): Ope
   const first = readCredentials(paths)
   if (typeof first === 'string') return { kind: 'failed', reason: first }
   const holder = new CredentialHolder(first, logger)
-  let settling: NodeJS.Timeout | undefined
   let complaint = ''
 
   function reload(): void {
@@ -44,43 +39,16 @@ export function openCredentialFiles(paths: CredentialPaths, logger: Logger): Ope
     logger.info('credentials reloaded', { certificate: paths.certificate })
   }
 
-  const settle = () => {
-    clearTimeout(settling)
-    settling = setTimeout(reload, settleMs)
-    settling.unref()
-  }
   // The folder, because tools replace files by renaming, and Kubernetes by a symbolic link beside them.
-  const folders = new Set([paths.certificate, paths.key, paths.ca].map((path) => dirname(path)))
-  const watchers = [...folders].flatMap((folder) => watchFolder(folder, settle, logger))
-  const poll = setInterval(reload, pollMs)
-  poll.unref()
+  const folders = [paths.certificate, paths.key, paths.ca].map((path) => dirname(path))
+  const stop = watchFolders(folders, reload, logger)
   return {
     kind: 'opened',
     source: {
       current: () => holder.current,
       onChange: (listener) => holder.onChange(listener),
-      close() {
-        clearTimeout(settling)
-        clearInterval(poll)
-        for (const watcher of watchers) watcher.close()
-      },
+      close: stop,
     },
-  }
-}
-
-function watchFolder(folder: string, changed: () => void, logger: Logger): FSWatcher[] {
-  const cannot = (error: unknown) =>
-    logger.warn('a folder of credentials cannot be watched, it is looked at once a minute', {
-      folder,
-      reason: String(error),
-    })
-  try {
-    const watcher = watch(folder, { persistent: false }, changed)
-    watcher.on('error', cannot)
-    return [watcher]
-  } catch (error) {
-    cannot(error)
-    return []
   }
 }
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { X509Certificate } from 'node:crypto'
-import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, mock, test } from 'node:test'
 import type { Logger } from '../observe/log.ts'
+import { openCaFolder } from './ca-files.ts'
+import { beginRotation, finishRotation } from './ca-rotation.ts'
 import { createDevelopmentCa } from './certificate-authority.ts'
 import { openCredentialFiles } from './credential-files.ts'
 import { type Credentials, createIssuedCredentials, parseCredentials } from './credentials.ts'
@@ -139,6 +141,119 @@ test('credentials from files are replaced when the files change, and never by ba
   assert.equal((await changed).certificate, second.chain)
   assert.equal(source.current().key, second.key)
   source.close()
+})
+
+test('a folder that Kubernetes swaps behind a link is read, and a half-written one is waited for', async (t) => {
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: Date.now })
+  const mount = mkdtempSync(join(folder, 'mount-'))
+  // As the kubelet writes a volume: a folder with the files, a link ..data to it, and links to the files through that.
+  const swap = (name: string, files: Readonly<Record<string, string>>) => {
+    mkdirSync(join(mount, name))
+    for (const [file, text] of Object.entries(files)) writeFileSync(join(mount, name, file), text)
+    symlinkSync(name, join(mount, '..data_tmp'))
+    renameSync(join(mount, '..data_tmp'), join(mount, '..data'))
+  }
+  const issue = () => {
+    const { chain, key } = ca.issue({ namespace: 'a', serviceAccount: 'b' })
+    return { 'tls.crt': chain, 'tls.key': key, 'ca.crt': ca.root }
+  }
+  const [first, second, third] = [issue(), issue(), issue()]
+  swap('..2026_1', first)
+  for (const file of Object.keys(first)) symlinkSync(join('..data', file), join(mount, file))
+  const { errors, logger, complaint } = recorder()
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(alive))
+  const paths = { certificate: join(mount, 'tls.crt'), key: join(mount, 'tls.key'), ca: join(mount, 'ca.crt') }
+  const opened = openCredentialFiles(paths, logger)
+  assert.ok(opened.kind === 'opened')
+  const { source } = opened
+  t.after(() => source.close())
+  const next = () => new Promise<Credentials>((resolve) => source.onChange(resolve))
+
+  const swapped = next()
+  swap('..2026_2', second)
+  rmSync(join(mount, '..2026_1'), { recursive: true })
+  assert.equal((await swapped).certificate, second['tls.crt'])
+  assert.deepEqual(errors, [])
+
+  // Certificate and key of two issues, and half a certificate: what is good stays, and each is told once.
+  for (const [name, files, reason] of [
+    ['..2026_3', { ...third, 'tls.key': first['tls.key'] }, /the key is not the certificate's/],
+    ['..2026_4', { ...third, 'tls.crt': third['tls.crt'].slice(0, 300) }, /the certificate cannot be parsed/],
+    ['..2026_5', { ...third, 'ca.crt': '' }, /the CA file cannot be parsed/],
+  ] as const) {
+    const complained = complaint()
+    swap(name, files)
+    await complained
+    assert.match(String(errors.at(-1)), reason)
+    assert.equal(source.current().certificate, second['tls.crt'])
+  }
+  const whole = next()
+  swap('..2026_6', third)
+  assert.equal((await whole).certificate, third['tls.crt'])
+  assert.equal(errors.length, 3)
+})
+
+test('files that are written in place, piece by piece, are taken when they are whole', async (t) => {
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: Date.now })
+  const place = mkdtempSync(join(folder, 'place-'))
+  const paths = { certificate: join(place, 'c.pem'), key: join(place, 'k.pem'), ca: join(place, 'r.pem') }
+  const put = ({ chain, key }: { readonly chain: string; readonly key: string }) => {
+    writeFileSync(paths.key, key)
+    writeFileSync(paths.certificate, chain)
+  }
+  const [first, second] = ['b', 'c'].map((serviceAccount) => ca.issue({ namespace: 'a', serviceAccount }))
+  if (first === undefined || second === undefined) return assert.fail()
+  put(first)
+  writeFileSync(paths.ca, ca.root)
+  const { errors, logger, complaint } = recorder()
+  const alive = setInterval(() => {}, 1000)
+  t.after(() => clearInterval(alive))
+  const opened = openCredentialFiles(paths, logger)
+  assert.ok(opened.kind === 'opened')
+  t.after(() => opened.source.close())
+  const complained = complaint()
+  writeFileSync(paths.key, second.key.slice(0, 100))
+  await complained
+  assert.match(errors.join(), /the key cannot be parsed/)
+  assert.ok(!errors.join().includes(second.key.split('\n')[1] as string))
+  assert.equal(opened.source.current().key, first.key)
+  const whole = new Promise<Credentials>((resolve) => opened.source.onChange(resolve))
+  put(second)
+  assert.equal((await whole).key, second.key)
+})
+
+test('a root that is replaced is trusted at once, and signs when others have had time', (t) => {
+  const start = Date.parse('2026-01-01T00:00:00Z')
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: start })
+  t.after(() => mock.timers.reset())
+  const dir = mkdtempSync(join(folder, 'ca-'))
+  const caOptions = { trustDomain: 'cluster.local', now: () => Date.now() }
+  const opened = openCaFolder(dir, caOptions)
+  assert.ok(opened.kind === 'created')
+  const { errors, logger } = recorder()
+  const source = createIssuedCredentials(opened.ca, { namespace: 'a', serviceAccount: 'b', logger, overlap: 5000 })
+  t.after(() => source.close())
+  const under = (root: string) =>
+    new X509Certificate(source.current().certificate).verify(new X509Certificate(root).publicKey)
+  const begun = beginRotation(dir, caOptions)
+  assert.ok(begun.kind === 'begun')
+  source.adopt(begun.ca)
+  assert.equal(source.current().ca, begun.ca.root + opened.ca.root)
+  mock.timers.tick(4900)
+  assert.deepEqual([under(opened.ca.root), under(begun.ca.root)], [true, false])
+  mock.timers.tick(200)
+  assert.deepEqual([under(opened.ca.root), under(begun.ca.root)], [false, true])
+  const finished = finishRotation(dir, caOptions)
+  assert.ok(finished.kind === 'finished')
+  source.adopt(finished.ca)
+  assert.equal(source.current().ca, begun.ca.root)
+
+  // A root that goes without an overlap is signed for at once.
+  const abrupt = createDevelopmentCa(caOptions)
+  source.adopt(abrupt)
+  assert.ok(under(abrupt.root))
+  assert.deepEqual(errors, [])
 })
 
 test('files that are missing or do not fit are a reason at start', () => {

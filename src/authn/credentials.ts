@@ -2,6 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Logger } from '../observe/log.ts'
 import { type CertificateAuthority, renewalTime } from './certificate-authority.ts'
+import { splitPem } from './x509/pem.ts'
 
 /** What a proxy is on the network. All PEM. */
 export interface Credentials {
@@ -49,7 +50,7 @@ export function parseCredentials(
     return refused('the key cannot be parsed')
   }
   if (!leaf.checkPrivateKey(privateKey)) return refused("the key is not the certificate's")
-  const roots = ca.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? []
+  const roots = splitPem(ca, 'CERTIFICATE')
   if (roots.length === 0 || !roots.every(isCertificate)) return refused('the CA file cannot be parsed')
   if (Date.parse(leaf.validTo) <= now) return refused(`the certificate has expired, on ${leaf.validTo}`)
   try {
@@ -107,6 +108,8 @@ export interface IssuedCredentialsOptions {
   readonly serviceAccount: string
   /** Of each certificate, in milliseconds; 24 hours by default. */
   readonly ttl?: number
+  /** How long to wait before a certificate under a new root, in milliseconds; 10 seconds by default. */
+  readonly overlap?: number
   readonly logger: Logger
   /** Milliseconds since the epoch. */
   readonly now?: () => number
@@ -114,13 +117,33 @@ export interface IssuedCredentialsOptions {
   readonly random?: () => number
 }
 
+/** Credentials from a CA whose root may be replaced. */
+export interface IssuedCredentials extends CredentialSource {
+  /**
+   * Goes over to another state of the CA: what it trusts is trusted at once; a certificate under its new root follows
+   * when others have had the time to trust that root too, or at once when the old root is gone.
+   */
+  adopt(ca: CertificateAuthority): void
+}
+
+/**
+ * How long others may need to trust a new root before they meet a certificate of it, in milliseconds. Whoever watches
+ * the same folder needs a tenth of a second.
+ */
+const overlapMs = 10_000
+
 /** The clock is looked at this often: it may have been set, or the machine may have slept, which no timer counts. */
 const longestDelay = 60_000
 
 /** Credentials from the CA, issued anew at half their life. Timers never keep the process alive. */
-export function createIssuedCredentials(ca: CertificateAuthority, options: IssuedCredentialsOptions): CredentialSource {
+export function createIssuedCredentials(
+  authority: CertificateAuthority,
+  options: IssuedCredentialsOptions,
+): IssuedCredentials {
   const { namespace, serviceAccount, ttl, logger, now = Date.now, random = Math.random } = options
-  let timer: NodeJS.Timeout
+  let ca = authority
+  let issuer = ''
+  let timer: NodeJS.Timeout | undefined
   let start: number
   let renewal: number
 
@@ -128,9 +151,10 @@ export function createIssuedCredentials(ca: CertificateAuthority, options: Issue
     const { certificate, chain, key } = ca.issue({ namespace, serviceAccount, ...(ttl === undefined ? {} : { ttl }) })
     const { validFrom, validTo } = new X509Certificate(certificate)
     const notAfter = Date.parse(validTo)
+    issuer = ca.root
     start = Date.parse(validFrom)
     renewal = renewalTime(start, notAfter, random())
-    return { certificate: chain, key, ca: ca.root, notAfter }
+    return { certificate: chain, key, ca: ca.roots, notAfter }
   }
 
   function renew(): void {
@@ -142,7 +166,21 @@ export function createIssuedCredentials(ca: CertificateAuthority, options: Issue
     }
   }
 
+  function adopt(changed: CertificateAuthority): void {
+    if (changed.roots === ca.roots) return
+    ca = changed
+    if (!ca.roots.includes(issuer)) {
+      renew()
+    } else {
+      holder.replace({ ...holder.current, ca: ca.roots })
+      logger.info('roots replaced', { namespace, serviceAccount })
+      if (ca.root !== issuer) renewal = Math.min(renewal, now() + (options.overlap ?? overlapMs))
+    }
+    arm()
+  }
+
   function arm(): void {
+    clearTimeout(timer)
     // At least a second, so that the end of the root's own life makes no busy loop.
     const delay = Math.min(Math.max(renewal - now(), 1000), longestDelay)
     timer = setTimeout(() => {
@@ -158,6 +196,7 @@ export function createIssuedCredentials(ca: CertificateAuthority, options: Issue
   return {
     current: () => holder.current,
     onChange: (listener) => holder.onChange(listener),
+    adopt,
     close: () => clearTimeout(timer),
   }
 }

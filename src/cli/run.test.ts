@@ -18,7 +18,10 @@ test('a command line that cannot be understood says what is wrong, and what was 
   const cases: readonly (readonly [string, RegExp])[] = [
     ['', /^sallyport 1\.2\.3: /],
     ['explan', /unknown command `explan`\n {2}did you mean `explain`\?/],
-    ['nonsense', /unknown command `nonsense`\n {2}there are: up, authorizer, analyze, explain, envoy, completion/],
+    [
+      'nonsense',
+      /unknown command `nonsense`\n {2}there are: up, authorizer, analyze, explain, envoy, ca, token, completion/,
+    ],
     ['help explan', /did you mean `explain`/],
     ['--versoin', /unknown option `--versoin` .*\n {2}did you mean --version\?/],
     ['-v explain', /`-v` stands before the command/],

@@ -1,4 +1,5 @@
 import type { X509Certificate } from 'node:crypto'
+import type { PeerRefusal } from '../authn/peer.ts'
 import type { PathMode } from '../match/request-path.ts'
 import type { SocketEndpoint } from '../mesh/sidecar.ts'
 import type { Policies } from './authorize.ts'
@@ -57,7 +58,7 @@ export interface WorkloadIdentity {
 
 export type PeerIdentity =
   | { readonly kind: 'peer'; readonly id: string }
-  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly cause: PeerRefusal; readonly reason: string }
 
 /** An application's way out. */
 export interface OutboundConfig extends ListenerConfig {

@@ -5,6 +5,8 @@ import type { IpAddress } from '../match/ip.ts'
 import { parseSocketIp, printIp } from '../match/ip.ts'
 import type { AuthorizedConnection } from './authorize.ts'
 import type { MtlsConfig, WorkloadIdentity } from './config.ts'
+import { leadsToRoot, presentedChain, rootsOf } from './peer-chain.ts'
+import type { RefusalCause } from './peer-refusal.ts'
 
 /** What mutual TLS has told about a connection's peer. */
 export interface MutualTls {
@@ -14,6 +16,8 @@ export interface MutualTls {
   /** Until when the peer's certificate is valid, in milliseconds since the epoch. */
   readonly validTo: number
   readonly certificate: X509Certificate
+  /** What the peer has presented, the leaf first. */
+  readonly chain: () => readonly X509Certificate[]
   /** By whom the peer was last accepted; a reload makes another. */
   acceptedBy: WorkloadIdentity
 }
@@ -23,46 +27,59 @@ export interface InboundConnection extends AuthorizedConnection {
   readonly mtls: MutualTls | null
 }
 
-export type Verified = MutualTls | { readonly refused: string }
+export type Verified = MutualTls | { readonly refused: RefusalCause; readonly reason: string }
 
 /** Names the peer of a connection whose chain TLS has verified. */
 export function verifyPeer(socket: TLSSocket, identity: WorkloadIdentity): Verified {
   const certificate = socket.getPeerX509Certificate()
-  if (certificate === undefined || !socket.authorized) return { refused: 'no verified certificate' }
+  if (certificate === undefined || !socket.authorized) {
+    return { refused: 'no_certificate', reason: 'it has no verified certificate' }
+  }
   const peer = identity.identifyPeer(certificate)
-  if (peer.kind === 'refused') return { refused: peer.reason }
+  if (peer.kind === 'refused') return { refused: peer.cause, reason: peer.reason }
   return {
     peer: peer.id,
     element: identity.forwardedClientCert(certificate),
     validTo: Date.parse(certificate.validTo),
     certificate,
+    chain: () => presentedChain(socket),
     acceptedBy: identity,
   }
+}
+
+/** Why a connection may not go on; `details` is for the decision log. */
+export interface Ended {
+  readonly cause: RefusalCause | null
+  readonly details: string
+  readonly reason: string
 }
 
 /**
  * Why a connection may carry no more requests, or null. What was so when it was accepted need not be so any more: the
  * peer's certificate expires, and a reload can demand mTLS, remove a root or no longer accept a trust domain.
  */
-export function refusalNow({ mtls }: InboundConnection, required: MtlsConfig): string | null {
-  if (mtls === null) return required.mode === 'STRICT' ? 'plaintext_under_strict_mtls' : null
-  if (Date.now() > mtls.validTo) return 'peer_certificate_expired'
+export function refusalNow({ mtls }: InboundConnection, required: MtlsConfig): Ended | null {
+  if (mtls === null) return required.mode === 'STRICT' ? PLAINTEXT : null
+  if (Date.now() > mtls.validTo) return EXPIRED
   if (required.mode === 'DISABLE' || required.identity === mtls.acceptedBy) return null
   const { identity } = required
   const peer = identity.identifyPeer(mtls.certificate)
+  if (peer.kind === 'refused') return { cause: peer.cause, details: 'peer_identity_refused', reason: peer.reason }
+  if (peer.id !== mtls.peer) return ROOT_REMOVED
   const roots = rootsOf(identity)
   const rootsStay = rootsOf(mtls.acceptedBy).every((root) => roots.includes(root))
-  if (!rootsStay || peer.kind === 'refused' || peer.id !== mtls.peer) return 'peer_identity_refused'
+  // Which of several roots the peer's chain ends at is looked at only when one of them is gone.
+  if (!rootsStay && !leadsToRoot(mtls.chain(), roots)) return ROOT_REMOVED
   mtls.acceptedBy = identity
   return null
 }
 
-/** Which of several roots a peer chains to is not known any more, so each of them has to stay. */
-function rootsOf({ ca }: WorkloadIdentity): readonly string[] {
-  return ca
-    .join('\n')
-    .replace(/\s/g, '')
-    .split(/(?<=-----ENDCERTIFICATE-----)/)
+const PLAINTEXT: Ended = { cause: null, details: 'plaintext_under_strict_mtls', reason: 'plaintext under STRICT' }
+const EXPIRED: Ended = { cause: 'expired', details: 'peer_certificate_expired', reason: 'its certificate has expired' }
+const ROOT_REMOVED: Ended = {
+  cause: 'root_removed',
+  details: 'peer_identity_refused',
+  reason: 'its certificate leads to no root that is trusted now',
 }
 
 /**

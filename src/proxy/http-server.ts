@@ -86,6 +86,13 @@ export class HttpServer<C extends object> {
     }
   }
 
+  /** Ends one connection: at once when nothing is under way, else behind the answer that is. May be called again. */
+  finish(socket: Socket): void {
+    const current = this.#connections.get(socket)?.current ?? null
+    if (current === null) socket.destroySoon()
+    else if (!current.headersSent) current.shouldKeepAlive = false
+  }
+
   /** From now on each answer ends its connection, and idle connections end at once. */
   drain(): void {
     this.#draining = true

@@ -52,7 +52,8 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
     const refusal = refusalNow(context.connection, config.mtls)
     if (refusal !== null) {
-      record.decide(deniedConnection('peer', null, refusal))
+      if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
+      record.decide(deniedConnection('peer', null, refusal.details))
       record.end(null)
       request.socket.destroy()
       return
@@ -94,7 +95,8 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     socket.on('error', () => {})
     const refusal = refusalNow(context.connection, config.mtls)
     if (refusal !== null) {
-      record.decide(deniedConnection('peer', null, refusal))
+      if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
+      record.decide(deniedConnection('peer', null, refusal.details))
       record.end(null)
       socket.destroy()
       return

@@ -11,6 +11,7 @@ import type { HttpServer } from './http-server.ts'
 import type { InboundContext, InboundTarget } from './inbound-http.ts'
 import { serveTcp } from './inbound-tcp.ts'
 import { HANDSHAKE_TIMEOUT } from './limits.ts'
+import { PeerWatch } from './peer-watch.ts'
 import { ISTIO_ALPN, TlsTerminator } from './server-tls.ts'
 import type { Telemetry } from './telemetry.ts'
 import type { Upstream } from './upstream.ts'
@@ -26,6 +27,7 @@ export class InboundListener implements InboundTarget {
   closing = false
   readonly #http: HttpServer<InboundContext>
   readonly #telemetry: Telemetry
+  readonly #watch: PeerWatch
   #tls: TlsTerminator | null = null
   #tlsProtocol: 'http' | 'tcp' = 'http'
 
@@ -34,6 +36,13 @@ export class InboundListener implements InboundTarget {
     this.upstream = upstream
     this.#http = http
     this.#telemetry = telemetry
+    this.#watch = new PeerWatch({
+      config: () => this.config,
+      ended: ({ cause, reason }) => {
+        if (cause !== null) telemetry.peerRefused(this.config.workload, cause, reason)
+      },
+      finish: (socket) => (this.config.protocol === 'tcp' ? socket.destroy() : http.finish(socket)),
+    })
   }
 
   /** Connections and requests that begin after this see the new configuration. */
@@ -104,10 +113,9 @@ export class InboundListener implements InboundTarget {
       this.#tlsProtocol = protocol
       this.#tls = new TlsTerminator(mtls.identity, protocol, {
         secured: (secured) => this.#secured(secured),
-        failed: (error) => {
+        failed: (cause, reason) => {
           this.#telemetry.connection(this.config.workload, 'refused')
-          const code = (error as NodeJS.ErrnoException).code ?? error.name
-          this.#telemetry.log.debug('TLS handshake failed', { workload: this.config.workload, code })
+          this.#telemetry.peerRefused(this.config.workload, cause, reason)
         },
       })
     }
@@ -124,7 +132,7 @@ export class InboundListener implements InboundTarget {
     }
     const peer = verifyPeer(socket, mtls.identity)
     if ('refused' in peer) {
-      this.#telemetry.log.info('peer refused', { workload: this.config.workload, reason: peer.refused })
+      this.#telemetry.peerRefused(this.config.workload, peer.refused, peer.reason)
       this.#refuse(socket, sni, 'peer_identity_refused')
       return
     }
@@ -147,6 +155,7 @@ export class InboundListener implements InboundTarget {
       return
     }
     this.#telemetry.connection(this.config.workload, outcome)
+    if (connection.mtls !== null) this.#watch.add(socket, connection)
     if (this.config.protocol === 'tcp') void serveTcp(socket, connection, this, this.#telemetry)
     else this.#http.serve(socket, { target: this, connection })
   }

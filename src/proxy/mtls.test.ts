@@ -3,9 +3,10 @@ import { once } from 'node:events'
 import * as net from 'node:net'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import * as tls from 'node:tls'
 import type { InboundConfig, WorkloadIdentity } from './config.ts'
-import { echo, inbound, policies, raw, startApplication, startProxy, TestCa } from './support.test.fixture.ts'
+import { deferred, echo, inbound, policies, raw, startApplication, startProxy, TestCa } from './support.test.fixture.ts'
 
 const BACKEND = 'spiffe://cluster.local/ns/default/sa/backend'
 const FRONTEND = 'spiffe://cluster.local/ns/default/sa/frontend'
@@ -181,25 +182,119 @@ test('sessions are not resumed', async (t) => {
   }
 })
 
-test('a connection ends when the certificate of its peer expires', async (t) => {
-  const { ca, port, running } = await sidecar(t, 'STRICT')
-  const brief = await ca.identity(FRONTEND, new Date(Date.now() + 1500))
+/** A connection of a sidecar; it goes when the test ends. */
+async function secure(t: TestContext, port: number, { certificate: cert, key }: WorkloadIdentity) {
   const socket = tls.connect({
     host: '127.0.0.1',
     port,
-    cert: brief.certificate,
-    key: brief.key,
+    cert,
+    key,
+    ALPNProtocols: ['istio'],
     rejectUnauthorized: false,
   })
-  const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+  t.after(() => socket.destroy())
   await once(socket, 'secureConnect')
+  return socket
+}
+
+const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
+
+async function served(socket: net.Socket): Promise<void> {
   socket.write(request)
   assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200/)
-  await new Promise((resolve) => setTimeout(resolve, 2500))
-  socket.on('error', () => {})
+}
+
+test('an idle connection ends when the certificate of its peer expires, and others stay', async (t) => {
+  const { ca, frontend, port, running } = await sidecar(t, 'STRICT')
+  const brief = await secure(t, port, await ca.identity(FRONTEND, new Date(Date.now() + 1500)))
+  const lasting = await secure(t, port, frontend)
+  for (const socket of [brief, lasting]) await served(socket)
+  await once(brief, 'close')
+  await served(lasting)
+  assert.match(running.metrics.render(), /sallyport_peers_refused_total\{workload="foo\/httpbin",reason="expired"\} 1/)
+})
+
+test('a request under way ends before its connection does, whose peer has expired', async (t) => {
+  const ca = await TestCa.create()
+  const finish = deferred()
+  const app = await startApplication(t, async (_, response) => {
+    response.write('begun ')
+    await finish.promise
+    response.end('and ended')
+  })
+  const identity = await ca.identity(BACKEND)
+  const running = await startProxy(t, { inbound: [inbound(app.port, { mtls: { mode: 'STRICT', identity } })] })
+  const socket = await secure(t, running.port(), await ca.identity(FRONTEND, new Date(Date.now() + 1500)))
+  let text = ''
+  socket.on('data', (chunk) => {
+    text += chunk
+  })
   socket.write(request)
+  while (!running.metrics.render().includes('reason="expired"} 1')) await delay(50)
+  assert.match(text, /begun/)
+  finish.resolve()
   await once(socket, 'close')
-  assert.equal((await running.logged(2))[1]?.details, 'peer_certificate_expired')
+  assert.match(text, /and ended/)
+})
+
+test('a WebSocket ends when the certificate of its peer expires', async (t) => {
+  const ca = await TestCa.create()
+  const app = await startApplication(t, echo)
+  app.server.on('upgrade', (_, socket: net.Socket) => {
+    t.after(() => socket.destroy())
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  })
+  const identity = await ca.identity(BACKEND)
+  const running = await startProxy(t, { inbound: [inbound(app.port, { mtls: { mode: 'STRICT', identity } })] })
+  const socket = await secure(t, running.port(), await ca.identity(FRONTEND, new Date(Date.now() + 1500)))
+  socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n')
+  assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 101/)
+  socket.on('error', () => {}).resume()
+  await once(socket, 'close')
+})
+
+test('a TCP connection ends when the certificate of its peer expires', async (t) => {
+  const { ca, port } = await sidecar(t, 'STRICT', { protocol: 'tcp' })
+  const socket = await secure(t, port, await ca.identity(FRONTEND, new Date(Date.now() + 1500)))
+  socket.on('error', () => {}).resume()
+  await served(socket)
+  await once(socket, 'close')
+})
+
+test('certificate and root are rotated under load without a dropped connection or request', async (t) => {
+  const { ca, backend, config, frontend, port, running } = await sidecar(t, 'STRICT')
+  const next = await TestCa.create()
+  const both = [`${next.pem}\n${ca.pem}`]
+  const sockets = await Promise.all([frontend, frontend, frontend].map((one) => secure(t, port, one)))
+  const ended: unknown[] = []
+  for (const socket of sockets) socket.on('close', () => ended.push('close')).on('error', (error) => ended.push(error))
+  let stop = false
+  let count = 0
+  const load = sockets.map(async (socket) => {
+    for (; !stop; count++) await served(socket)
+  })
+  const apply = async (identity: WorkloadIdentity) => {
+    await running.proxy.apply({ inbound: [{ ...config, mtls: { mode: 'STRICT', identity } }], outbound: [] })
+    const before = count
+    while (count < before + 20) await delay(5)
+  }
+  await apply({ ...backend, ca: both })
+  await apply({ ...(await next.identity(BACKEND)), ca: both })
+  const renewed = await secure(t, port, await next.identity(FRONTEND))
+  await served(renewed)
+  stop = true
+  await Promise.all(load)
+  assert.deepEqual(ended, [])
+  // The old root goes: its peers' connections end though they are idle, those of the new root stay.
+  const closed = Promise.all(sockets.map((socket) => once(socket, 'close')))
+  await running.proxy.apply({
+    inbound: [{ ...config, mtls: { mode: 'STRICT', identity: { ...(await next.identity(BACKEND)), ca: [next.pem] } } }],
+    outbound: [],
+  })
+  await served(renewed)
+  await closed
+  await served(renewed)
+  assert.match(running.metrics.render(), /reason="root_removed"\} 3/)
 })
 
 test('a reload swaps mode and certificate without a new socket', async (t) => {
@@ -225,17 +320,11 @@ test('a reload swaps mode and certificate without a new socket', async (t) => {
   assert.match(await raw(port, 'GET / HTTP/1.1\r\nHost: web\r\nConnection: close\r\n\r\n'), /^HTTP\/1\.1 200/)
 })
 
-test('what a reload no longer accepts ends open connections at their next request', async (t) => {
+test('what a reload no longer accepts ends open connections', async (t) => {
   const { ca, config, frontend, port, running } = await sidecar(t, 'PERMISSIVE')
   if (config.mtls.mode === 'DISABLE') assert.fail()
   const { identity } = config.mtls
-  const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'
-  const served = async (socket: net.Socket) => {
-    socket.write(request)
-    assert.match(String((await once(socket, 'data'))[0]), /^HTTP\/1\.1 200/)
-  }
-  const ends = async (socket: net.Socket, details: string) => {
-    const before = running.entries.length
+  const ends = async (socket: net.Socket) => {
     let answer = ''
     socket
       .on('error', () => {})
@@ -245,36 +334,33 @@ test('what a reload no longer accepts ends open connections at their next reques
     socket.write(request)
     await once(socket, 'close')
     assert.equal(answer, '')
-    assert.equal((await running.logged(before + 1)).at(-1)?.details, details)
   }
   const apply = (mtls: InboundConfig['mtls']) => running.proxy.apply({ inbound: [{ ...config, mtls }], outbound: [] })
-  const secure = async () => {
-    const { certificate: cert, key } = frontend
-    const ALPNProtocols = ['istio']
-    const socket = tls.connect({ host: '127.0.0.1', port, cert, key, ALPNProtocols, rejectUnauthorized: false })
-    await once(socket, 'secureConnect')
-    return socket
-  }
   const plain = net.connect(port, '127.0.0.1')
-  const peers = [await secure(), await secure()] as const
+  const peers = [await secure(t, port, frontend), await secure(t, port, frontend)] as const
   for (const socket of [plain, ...peers]) await served(socket)
 
   await apply({ mode: 'STRICT', identity: await ca.identity(BACKEND) })
-  await ends(plain, 'plaintext_under_strict_mtls')
+  const before = running.entries.length
+  await ends(plain)
+  assert.equal((await running.logged(before + 1)).at(-1)?.details, 'plaintext_under_strict_mtls')
   for (const socket of peers) await served(socket)
 
   const bundle = `${(await TestCa.create()).pem}\n${ca.pem}`
   await apply({ mode: 'STRICT', identity: { ...identity, ca: [bundle] } })
   for (const socket of peers) await served(socket)
 
-  // The bundle's other root goes again: whose it was cannot be told from the leaf.
+  // The bundle's other root goes again, which was not theirs.
   await apply({ mode: 'STRICT', identity })
-  await ends(peers[0], 'peer_identity_refused')
-  const fresh = await secure()
+  for (const socket of peers) await served(socket)
+
+  await apply({ mode: 'STRICT', identity: { ...identity, ca: [(await TestCa.create()).pem] } })
+  await Promise.all(peers.map(ends))
+  await apply({ mode: 'STRICT', identity })
+  const fresh = await secure(t, port, frontend)
   await served(fresh)
 
-  const stranger = { ...identity, identifyPeer: () => ({ kind: 'refused', reason: 'foreign trust domain' }) as const }
-  await apply({ mode: 'STRICT', identity: stranger })
-  await ends(fresh, 'peer_identity_refused')
-  await ends(peers[1], 'peer_identity_refused')
+  const refuse = () => ({ kind: 'refused', cause: 'foreign_trust_domain', reason: 'foreign' }) as const
+  await apply({ mode: 'STRICT', identity: { ...identity, identifyPeer: refuse } })
+  await ends(fresh)
 })

@@ -4,6 +4,7 @@ import type { TLSSocket } from 'node:tls'
 import * as tls from 'node:tls'
 import type { WorkloadIdentity } from './config.ts'
 import { HANDSHAKE_TIMEOUT } from './limits.ts'
+import { handshakeRefusal, type RefusalCause } from './peer-refusal.ts'
 
 /** Istio's own ALPN values: a client that offers one is a sidecar (istio/istio, networking/util). */
 export const ISTIO_ALPN: ReadonlySet<string> = new Set([
@@ -32,7 +33,7 @@ export function selectAlpn(protocol: 'http' | 'tcp', offered: readonly string[])
 
 export interface TlsHandlers {
   secured(socket: TLSSocket): void
-  failed(error: Error): void
+  failed(cause: RefusalCause, reason: string): void
 }
 
 /** Terminates mutual TLS on sockets that others accepted: TLS 1.2 or 1.3, a client certificate from the CA. */
@@ -52,7 +53,8 @@ export class TlsTerminator {
     })
     this.#server.on('secureConnection', (socket) => handlers.secured(socket))
     this.#server.on('tlsClientError', (error, socket) => {
-      handlers.failed(error)
+      const { cause, reason } = handshakeRefusal(error, socket.authorizationError)
+      handlers.failed(cause, reason)
       socket.destroy()
     })
   }

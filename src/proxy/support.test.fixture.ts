@@ -261,10 +261,10 @@ export class TestCa {
       ca: [this.pem],
       identifyPeer: (certificate) => {
         const uri = /^URI:(\S+)$/.exec(certificate.subjectAltName ?? '')?.[1]
-        if (uri === undefined) return { kind: 'refused', reason: 'no URI' }
+        if (uri === undefined) return { kind: 'refused', cause: 'no_uri_name', reason: 'no URI' }
         return uri.startsWith('spiffe://cluster.local/')
           ? { kind: 'peer', id: uri }
-          : { kind: 'refused', reason: 'foreign trust domain' }
+          : { kind: 'refused', cause: 'foreign_trust_domain', reason: 'foreign trust domain' }
       },
       forwardedClientCert: (certificate) => `By=${id};${certificate.subjectAltName?.replace('URI:', 'URI=')}`,
     }

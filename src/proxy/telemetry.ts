@@ -4,6 +4,7 @@ import type { Logger } from '../observe/log.ts'
 import type { Counter, Gauge, Histogram, MetricsRegistry } from '../observe/metrics.ts'
 import type { Decision } from '../policy/decision.ts'
 import type { DecisionLogEntry } from './decision-log.ts'
+import type { RefusalCause } from './peer-refusal.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** What the proxy tells about itself. */
@@ -15,6 +16,7 @@ export class Telemetry {
   readonly #durations: Histogram
   readonly #checks: Counter
   readonly #connections: Counter
+  readonly #peers: Counter
   readonly #open: Gauge
   readonly #failures: Counter
   readonly #egress: Counter
@@ -40,6 +42,10 @@ export class Telemetry {
     this.#connections = metrics.counter('sallyport_connections_total', 'Accepted connections by what became of them.', [
       'workload',
       'outcome',
+    ])
+    this.#peers = metrics.counter('sallyport_peers_refused_total', 'Peers that mutual TLS does not let in, by why.', [
+      'workload',
+      'reason',
     ])
     this.#open = metrics.gauge('sallyport_connections_open', 'Connections that are open now.', ['workload'])
     this.#failures = metrics.counter('sallyport_upstream_failures_total', 'Endpoints that gave no whole answer.', [
@@ -83,6 +89,13 @@ export class Telemetry {
 
   connection(workload: string, outcome: 'plaintext' | 'mtls' | 'passthrough' | 'refused'): void {
     this.#connections.inc([workload, outcome])
+  }
+
+  /** A peer that mutual TLS does not let in, or keeps out from now on. `reason` is for people and holds no secret. */
+  peerRefused(workload: string, cause: RefusalCause, reason: string): void {
+    this.#peers.inc([workload, cause])
+    // Whatever scans ports fails in handshakes.
+    this.log[cause === 'handshake' ? 'debug' : 'info']('peer refused', { workload, cause, reason })
   }
 
   upstreamFailed(workload: string, failure: UpstreamFailure): void {

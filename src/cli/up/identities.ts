@@ -1,9 +1,10 @@
-import type { X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { join, resolve } from 'node:path'
 import { openCaFolder } from '../../authn/ca-files.ts'
+import { watchCaFolder } from '../../authn/ca-watch.ts'
 import type { CertificateAuthority } from '../../authn/certificate-authority.ts'
 import { openCredentialFiles } from '../../authn/credential-files.ts'
-import { type CredentialSource, createIssuedCredentials } from '../../authn/credentials.ts'
+import { type CredentialSource, createIssuedCredentials, type IssuedCredentials } from '../../authn/credentials.ts'
 import { peerIdentity } from '../../authn/peer.ts'
 import { parseWorkloadId, printWorkloadId } from '../../authn/spiffe-id.ts'
 import { forwardedClientCertificate } from '../../authn/xfcc.ts'
@@ -22,7 +23,7 @@ export type CertificateOrigin =
 export function readCertificateOrigin(args: Args, io: Io): CertificateOrigin {
   const [certificate, key, ca] = [args.value('cert'), args.value('key'), args.value('ca')]
   if (certificate === undefined && key === undefined && ca === undefined) {
-    return { kind: 'development', folder: resolve(io.cwd, args.value('ca-dir') ?? defaultFolder(io)) }
+    return { kind: 'development', folder: resolve(io.cwd, args.value('ca-dir') ?? defaultCaFolder(io)) }
   }
   if (certificate === undefined || key === undefined || ca === undefined) {
     throw new UsageError('--cert, --key and --ca go together')
@@ -33,7 +34,7 @@ export function readCertificateOrigin(args: Args, io: Io): CertificateOrigin {
 }
 
 /** One development root for all proxies of a user, so that they know each other. */
-function defaultFolder({ env, cwd }: Io): string {
+export function defaultCaFolder({ env, cwd }: Io): string {
   const data = env.XDG_DATA_HOME ?? (env.HOME === undefined ? undefined : join(env.HOME, '.local', 'share'))
   return data === undefined ? join(cwd, '.sallyport', 'ca') : join(data, 'sallyport', 'ca')
 }
@@ -46,6 +47,11 @@ export class Identities {
   readonly #changed: () => void
   readonly #sources = new Map<string, CredentialSource>()
   #ca: CertificateAuthority | null = null
+  /** Certificates of that CA. */
+  #issued: IssuedCredentials[] = []
+  #unwatch = () => {}
+  /** The certificate from files that was last complained of. */
+  #told = ''
   /** What could not be had the last time, as a message. */
   problem: string | null = null
 
@@ -70,17 +76,34 @@ export class Identities {
     if (source === null) return null
     const { certificate, key, ca } = source.current()
     const trustDomains = [config.trustDomain, ...config.trustDomainAliases]
+    const own = this.#ownId(id, certificate, trustDomains)
     return {
-      id,
+      id: own,
       certificate,
       key,
       ca: [ca],
       identifyPeer: (peer: X509Certificate) => peerIdentity(peer, trustDomains, this.#now()),
-      forwardedClientCert: (peer: X509Certificate) => forwardedClientCertificate(id, peer),
+      forwardedClientCert: (peer: X509Certificate) => forwardedClientCertificate(own, peer),
     }
   }
 
+  /** What others read in the certificate. One from a file may name another workload, which nobody may have meant. */
+  #ownId(id: string, certificate: string, trustDomains: readonly string[]): string {
+    if (this.#origin.kind !== 'files') return id
+    const leaf = new X509Certificate(certificate)
+    // Its dates were looked at when it was read.
+    const shown = peerIdentity(leaf, trustDomains, Date.parse(leaf.validFrom))
+    if (shown.kind === 'peer' && shown.id === id) return id
+    if (this.#told !== certificate) {
+      this.#told = certificate
+      const what = shown.kind === 'peer' ? `it is of ${shown.id}` : shown.reason
+      this.#logger.warn('the certificate is not one of the workload: peers that verify it may refuse it', { id, what })
+    }
+    return shown.kind === 'peer' ? shown.id : id
+  }
+
   close(): void {
+    this.#unwatch()
     for (const source of this.#sources.values()) source.close()
   }
 
@@ -112,8 +135,23 @@ export class Identities {
       if (opened.kind === 'created') {
         this.#logger.warn('made a development CA; it is not for production', { folder })
       }
-      this.#ca = opened.ca
+      this.#use(folder, opened.ca)
     }
-    return createIssuedCredentials(this.#ca, { namespace, serviceAccount, logger: this.#logger, now: this.#now })
+    const options = { namespace, serviceAccount, logger: this.#logger, now: this.#now }
+    const source = createIssuedCredentials(this.#ca as CertificateAuthority, options)
+    this.#issued.push(source)
+    return source
+  }
+
+  /** From now on, with each of its roots; certificates of another trust domain's CA stay what they are. */
+  #use(folder: string, ca: CertificateAuthority): void {
+    this.#ca = ca
+    this.#issued = []
+    this.#unwatch()
+    const options = { trustDomain: ca.trustDomain, now: this.#now }
+    this.#unwatch = watchCaFolder(folder, ca, options, this.#logger, (changed) => {
+      this.#ca = changed
+      for (const source of this.#issued) source.adopt(changed)
+    })
   }
 }

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { type Answer, folderOf, root, sallyport, start } from '../terminal.test.fixture.ts'
+import { type Answer, folderOf, program, root, sallyport, start } from '../terminal.test.fixture.ts'
 
 /** Nothing but the proxies, and nothing of the user's. */
 const QUIET = ['--health-port', '0', '--metrics-port', '0', '--admin-port', '0', '--ca-dir', 'ca']
@@ -235,4 +235,17 @@ test('an authorizer whose changed file is bad goes on as it was', async (t) => {
   edit(cwd, 'authorizer.yaml', (text) => text.replace('127.0.0.1:0', `127.0.0.1:${taken}`))
   assert.match(await running.hears(/cannot listen here/m), /^authorizer\.yaml:7:11: error: cannot listen here/m)
   assert.equal((await running.stop()).code, 0)
+})
+
+test('a certificate of another workload than the one that shows it is told of', async (t) => {
+  const cwd = folderOf(t, {})
+  const app = await application(t)
+  await program(['ca', 'issue', '--ca-dir', 'ca', '--service-account', 'other', '--out', 'tls'], { cwd })
+  const files = ['--cert', 'tls/cert-chain.pem', '--key', 'tls/key.pem', '--ca', 'tls/root-cert.pem']
+  writeFileSync(join(cwd, 'mesh.yaml'), '# nothing\n')
+  const web = ['--workload', 'default/web', '--service-account', 'web', '--listen', '8080=127.0.0.1:0']
+  const quiet = QUIET.filter((_, i) => i < 6)
+  const argv = ['up', '-f', 'mesh.yaml', ...web, '--app', `127.0.0.1:${app}`, ...files, ...quiet]
+  const talk = await start(t, argv, { cwd }).hears(/^ready$/m)
+  assert.match(talk, /the certificate is not one of the workload.* id=.*sa\/web.* what=.*sa\/other/)
 })
