@@ -1,8 +1,8 @@
 import type { JwtKeys, JwtRule } from '../mesh/request-authentication.ts'
 import type { Logger } from '../observe/log.ts'
 import { parseJwks } from './jwt/jwk.ts'
+import type { KeySet } from './jwt/key-set.ts'
 import { parseJsonObject } from './jwt/strict-json.ts'
-import type { KeySet } from './jwt/verify-token.ts'
 import { fixedKeys, type KeySource, type RuleKeys } from './key-source.ts'
 
 /**

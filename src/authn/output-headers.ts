@@ -2,7 +2,7 @@ import type { HeaderMap } from '../match/header-map.ts'
 import type { JwtRule } from '../mesh/request-authentication.ts'
 import type { Claims } from '../policy/facts.ts'
 import type { Json } from '../source/document.ts'
-import type { Token } from './jwt/token.ts'
+import type { TokenClaims } from './jwt/token.ts'
 
 /** The headers in which a rule tells the application about a token. */
 export interface OutputHeaders {
@@ -29,7 +29,7 @@ export function outputHeaderNames(output: OutputHeaders): string[] {
 /** Adds one line for each; a claim that is missing, empty, null or cannot stand in a header gives none. */
 export function addOutputHeaders(
   output: OutputHeaders,
-  token: Pick<Token, 'payload' | 'payloadSegment'>,
+  token: Pick<TokenClaims, 'payload' | 'payloadSegment'>,
   headers: HeaderMap,
 ): void {
   if (output.payload !== null) headers.append(output.payload, token.payloadSegment)

@@ -4,13 +4,8 @@ import { decodeBase64url } from './base64url.ts'
 import type { JwtFailure } from './failure.ts'
 import { type JsonObject, parseJsonObject } from './strict-json.ts'
 
-/** A token whose form is right; nothing about it has been verified. */
-export interface Token {
-  readonly kind: 'token'
-  readonly alg: string
-  readonly algorithm: Algorithm
-  /** Empty when absent. */
-  readonly kid: string
+/** What a token says. */
+export interface TokenClaims {
   readonly payload: JsonObject
   /** The middle segment as it was sent. */
   readonly payloadSegment: string
@@ -21,6 +16,15 @@ export interface Token {
   readonly notBefore: number
   /** In seconds; 0 when absent, which is never. */
   readonly expires: number
+}
+
+/** A token whose form is right; nothing about it has been verified. */
+export interface Token extends TokenClaims {
+  readonly kind: 'token'
+  readonly alg: string
+  readonly algorithm: Algorithm
+  /** Empty when absent. */
+  readonly kid: string
   /** `header.payload`, what the signature covers. */
   readonly signed: string
   readonly signature: Buffer

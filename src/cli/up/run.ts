@@ -31,6 +31,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     now: io.now,
     certificates: readCertificateOrigin(args, io),
     jwksCa: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
+    strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
   }
   const since = await look(files.watched)

@@ -1,5 +1,6 @@
 import { createHttpFetch } from '../../authn/http-fetch.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
+import { createTokenVerifier, type TokenVerifier } from '../../authn/jwt/token-verifier.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
@@ -23,6 +24,8 @@ export interface RuntimeOptions {
   readonly certificates: CertificateOrigin
   /** PEM certificates to trust for `jwksUri` beside the platform's. */
   readonly jwksCa: readonly string[]
+  /** Refuse requests unless every token that they present verifies. */
+  readonly strictTokens: boolean
   readonly decisions: (entry: DecisionLogEntry) => void
 }
 
@@ -47,6 +50,7 @@ export class Runtime {
   readonly #identities: Identities
   readonly #clients: ProviderClients
   readonly #keys: JwksCache
+  readonly #verifier: TokenVerifier
   readonly #compiled = new CompiledPolicies()
   #plan: Plan
   #proxy: ProxyServer | null = null
@@ -61,6 +65,7 @@ export class Runtime {
     this.#clients = new ProviderClients(() => this.#plan.mesh)
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
     this.#keys = createJwksCache({ fetch: createHttpFetch({ ca: options.jwksCa, resolve }), logger, now: options.now })
+    this.#verifier = createTokenVerifier({ logger, metrics: this.metrics })
   }
 
   get ready(): boolean {
@@ -152,6 +157,7 @@ export class Runtime {
       local,
       identity: (workload) => identities.get(workload) as WorkloadIdentity,
       keys: this.#keys,
+      tokens: { verifier: this.#verifier, strict: this.#options.strictTokens },
       client: (provider) => this.#clients.get(provider),
       compiled: this.#compiled,
     })
