@@ -121,6 +121,7 @@ class RememberingVerifier implements TokenVerifier {
     if (verifies === null) return this.#overloaded(now)
     const verdict = verifies.then((good) => {
       if (this.#open.get(digest)?.verdict === verdict) this.#open.delete(digest)
+      this.#gauge()
       return this.#judged(digest, token, text, keys, good ? null : search.otherwise)
     })
     this.#open.set(digest, { keys, verdict })

@@ -1,4 +1,5 @@
 import { createHttpFetch } from '../../authn/http-fetch.ts'
+import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
 import { createTokenVerifier, type TokenVerifier } from '../../authn/jwt/token-verifier.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
@@ -24,6 +25,8 @@ export interface RuntimeOptions {
   readonly certificates: CertificateOrigin
   /** PEM certificates to trust for `jwksUri` beside the platform's. */
   readonly jwksCa: readonly string[]
+  /** HTTPS_PROXY and its like, for `jwksUri`. */
+  readonly jwksProxy: ProxyEnvironment
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
   readonly decisions: (entry: DecisionLogEntry) => void
@@ -64,7 +67,12 @@ export class Runtime {
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
     this.#clients = new ProviderClients(() => this.#plan.mesh)
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
-    this.#keys = createJwksCache({ fetch: createHttpFetch({ ca: options.jwksCa, resolve }), logger, now: options.now })
+    this.#keys = createJwksCache({
+      fetch: createHttpFetch({ ca: options.jwksCa, resolve, proxy: options.jwksProxy }),
+      logger,
+      now: options.now,
+      metrics: this.metrics,
+    })
     this.#verifier = createTokenVerifier({ logger, metrics: this.metrics })
   }
 
@@ -74,6 +82,11 @@ export class Runtime {
 
   get plan(): Plan {
     return this.#plan
+  }
+
+  /** What does not work but keeps nothing from running: issuers whose keys cannot be fetched. */
+  notes(): readonly string[] {
+    return this.#keys.problems()
   }
 
   /** By listener id. */
