@@ -402,6 +402,9 @@ test('formats of claims in headers', () => {
     ['a\r\nx-admin: 1', undefined],
     ['a\nb', undefined],
     ['a\0b', undefined],
+    ['a\u0001b', undefined],
+    ['a\u007f', undefined],
+    ['a\tb', 'a\tb'],
   ] as const)
     assert.equal(show(value), expected, JSON.stringify(value))
 })

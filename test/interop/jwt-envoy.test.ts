@@ -19,8 +19,8 @@ import { configure } from '#src/proxy/configure.ts'
 import { createProxy, type ProxyServer } from '#src/proxy/proxy.ts'
 import { parseSource } from '#src/source/parse.ts'
 import { type RunningBootstrap, startApp, startBootstrap } from './envoy.ts'
-import { type Row, sameRows } from './jwt-rows.ts'
-import { doorRules, doors, jwks, keys, setups } from './jwt-setups.ts'
+import { differentRows, type Expected, type Row, sameRows } from './jwt-rows.ts'
+import { doorRules, doors, jwks, keys, setups, tokenOf } from './jwt-setups.ts'
 import { peer } from './peers.ts'
 
 /** Request authentication over real sockets: our proxy beside real Envoy, configured from the same files. */
@@ -207,5 +207,31 @@ describe('request authentication beside Envoy', { skip: 'skip' in found ? found.
     }
     assert.deepEqual(disagreements, [])
     assert.ok(opened > 500, `${opened} reached the application`)
+  })
+
+  test('what is answered otherwise is answered so on purpose', async () => {
+    const shown = ({ status, body, challenge, seen }: Answer, { lines, url, ...expected }: Expected) => ({
+      status,
+      ...('body' in expected ? { body } : {}),
+      ...('challenge' in expected ? { challenge } : {}),
+      ...(url === undefined ? {} : { url: seen?.url }),
+      ...(lines === undefined ? {} : { lines: seen?.lines }),
+    })
+    for (const { row, theirs, ours } of differentRows()) {
+      const [there, here] = await ask(row, '/open')
+      assert.deepEqual(shown(there, theirs), theirs, `Envoy: ${row.setup}, ${row.what}`)
+      assert.deepEqual(shown(here, ours), ours, `${row.setup}, ${row.what}`)
+    }
+  })
+
+  test('an object in a header has the same members, in an order of its own', async () => {
+    const role = { a: [1, '<'], b: null, c: 1.5, d: { e: -7, f: 1e21 } }
+    const row: Row = { setup: 'outputs', what: 'an object', lines: [['authorization', `Bearer ${tokenOf({ role })}`]] }
+    for (const answer of await ask(row, '/open')) {
+      const line = answer.seen?.lines.find((one) => one.startsWith('x-role: ')) ?? assert.fail()
+      const text = Buffer.from(line.slice(8), 'base64').toString()
+      assert.deepEqual(JSON.parse(text), role)
+      assert.match(text, /"a":\[1,"\\u003c"\]/)
+    }
   })
 })

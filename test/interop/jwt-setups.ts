@@ -10,6 +10,7 @@ export const pairs = {
   p384: generateKeyPairSync('ec', { namedCurve: 'P-384' }),
   p521: generateKeyPairSync('ec', { namedCurve: 'P-521' }),
   ed: generateKeyPairSync('ed25519'),
+  weak: generateKeyPairSync('rsa', { modulusLength: 512 }),
 }
 export const secret = createSecretKey(randomBytes(32))
 
@@ -23,6 +24,7 @@ export const keys = {
   p521: jwk(pairs.p521.publicKey),
   ed: jwk(pairs.ed.publicKey),
   oct: jwk(secret),
+  weak: jwk(pairs.weak.publicKey),
 }
 export const named = (key: object, more: object) => ({ ...key, ...more })
 
@@ -140,6 +142,7 @@ export const setups: Readonly<Record<string, readonly (readonly object[])[]>> = 
   'ed-and-rsa': [[{ issuer: 'A', jwks: jwks(keys.ed, keys.rsa) }]],
   p256: [[{ issuer: 'A', jwks: jwks(keys.p256) }]],
   p384: [[{ issuer: 'A', jwks: jwks(keys.p384) }]],
+  weak: [[{ issuer: 'A', jwks: jwks(keys.weak) }]],
   oct: [[{ issuer: 'A', jwks: jwks(keys.oct) }]],
   unreachable: [[{ issuer: 'A', jwksUri: 'gone' }, b]],
 }
