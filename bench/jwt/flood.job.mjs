@@ -1,5 +1,5 @@
 // How long a request with a known token takes from the moment when it is due, alone and while clients send unknown bad
-// tokens as fast as they are refused: { seconds, clients } in; { quiet, flood: { p50, p99 }, refused } out, in microseconds.
+// tokens as fast as they are refused: { seconds, clients } in; { quiet, flood, rate } out, of each { p50, p99 }, in microseconds.
 import { answer, task } from '../job.mjs'
 import { authenticator, now, requestOf, tokenOf } from './tokens.mjs'
 

@@ -25,12 +25,12 @@ export interface TokenVerifierOptions {
   readonly metrics: MetricsRegistry
   /** Default: 20,000 tokens and 32 MiB of their texts. */
   readonly known?: KnownTokensLimits
-  /** Default: 8 at a time, and 1024 that wait. */
+  /** Default: 16 at a time, and 1024 that wait. */
   readonly pool?: SignaturePoolLimits
 }
 
 const defaultKnown: KnownTokensLimits = { entries: 20_000, bytes: 32 * 1024 * 1024 }
-const defaultPool: SignaturePoolLimits = { running: 8, waiting: 1024 }
+const defaultPool: SignaturePoolLimits = { running: 16, waiting: 1024 }
 
 /** How often the log says that tokens were refused because too many wait, in milliseconds. */
 const warnEvery = 10_000
