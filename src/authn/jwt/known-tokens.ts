@@ -7,32 +7,35 @@ export class KnownToken {
   readonly token: VerifiedToken
   /** How long its text was: about what it takes in memory. */
   readonly length: number
-  readonly #sets: KeySet[] = []
-  readonly #verdicts: (JwtFailure | null)[] = []
+  /** The last set that verified it. */
+  #good: KeySet
+  /** What others said: none for nearly every token. */
+  #others: { readonly keys: KeySet; readonly verdict: JwtFailure | null }[] | null = null
 
-  constructor(token: VerifiedToken, length: number) {
+  /** `keys` verified it. */
+  constructor(token: VerifiedToken, length: number, keys: KeySet) {
     this.token = token
     this.length = length
+    this.#good = keys
   }
 
   /** Null when these very keys verify it, a failure when they do not, undefined when they were not tried. */
   under(keys: KeySet): JwtFailure | null | undefined {
-    const at = this.#sets.indexOf(keys)
-    return at === -1 ? undefined : this.#verdicts[at]
+    if (keys === this.#good) return null
+    return this.#others?.find((one) => one.keys === keys)?.verdict
   }
 
   judged(keys: KeySet, verdict: JwtFailure | null): void {
-    if (this.#sets.length === maxSets) {
-      this.#sets.shift()
-      this.#verdicts.shift()
-    }
-    this.#sets.push(keys)
-    this.#verdicts.push(verdict)
+    if (this.under(keys) !== undefined) return
+    this.#others ??= []
+    if (this.#others.length === maxOthers) this.#others.shift()
+    this.#others.push(verdict === null ? { keys: this.#good, verdict } : { keys, verdict })
+    if (verdict === null) this.#good = keys
   }
 }
 
 /** More than rules of one issuer have key sets, and old sets must not be kept for long. */
-const maxSets = 4
+const maxOthers = 4
 
 export interface KnownTokensLimits {
   /** Most tokens. */

@@ -121,8 +121,9 @@ class RememberingVerifier implements TokenVerifier {
     if (verifies === null) return this.#overloaded(now)
     const verdict = verifies.then((good) => {
       if (this.#open.get(digest)?.verdict === verdict) this.#open.delete(digest)
+      const judged = this.#judged(digest, token, text, keys, good ? null : search.otherwise)
       this.#gauge()
-      return this.#judged(digest, token, text, keys, good ? null : search.otherwise)
+      return judged
     })
     this.#open.set(digest, { keys, verdict })
     this.#gauge()
@@ -137,14 +138,13 @@ class RememberingVerifier implements TokenVerifier {
     failure: JwtFailure | null,
   ): VerifiedToken | Refused {
     let known = this.#known.find(digest)
+    known?.judged(keys, failure)
+    if (failure !== null) return this.#refuse(failure)
     if (known === undefined) {
-      if (failure !== null) return this.#refuse(failure)
-      known = new KnownToken(new VerifiedToken(token), text.length)
+      known = new KnownToken(new VerifiedToken(token), text.length, keys)
       this.#known.add(digest, known)
       this.#gauge()
     }
-    known.judged(keys, failure)
-    if (failure !== null) return this.#refuse(failure)
     this.#count('verified')
     return known.token
   }
