@@ -93,3 +93,21 @@ test('both forms of the translation to Envoy are measured on it, by shape', asyn
     assert.equal(unit, 'req/s')
   }
 })
+
+test('tokens are measured known and unknown, beside the core, and during a flood', async () => {
+  const report = await quick('jwt')
+  assertRows(report, ['us'])
+  for (const what of ['a request without a token', 'a known token, 1 token known', 'a known token, 50 tokens known']) {
+    assert.ok(
+      report.rows.some((row) => row.what === what),
+      what,
+    )
+  }
+  for (const peer of [
+    "the core's RSA verification",
+    "the core's RSA verification, in the pool",
+    'jose',
+    'without a flood',
+  ])
+    assertPeer(report, peer)
+})

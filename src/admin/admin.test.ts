@@ -29,6 +29,16 @@ test('ready follows the proxy, live does not', async (t) => {
   assert.equal((await get(port, '/nothing')).status, 404)
 })
 
+test('notes stand beside readiness and do not change it', async (t) => {
+  const admin = await createAdmin(anyPorts, deps({ notes: () => ['an issuer is down'] }))
+  assert.equal(admin.kind, 'admin')
+  t.after(() => admin.close())
+  assert.deepEqual(await get(admin.addresses.get('health')?.port, '/healthz/ready'), {
+    status: 200,
+    body: 'ready\nan issuer is down\n',
+  })
+})
+
 test('metrics, configuration and version are served', async (t) => {
   const metrics = new MetricsRegistry()
   metrics.counter('a_total', 'A.').inc()

@@ -24,6 +24,8 @@ export interface AdminOptions {
 export interface AdminDeps {
   /** Whether listeners are up and a configuration is loaded. */
   readonly ready: () => boolean
+  /** Sentences for whoever looks at health; they do not make it unready. They must hold no secrets. */
+  readonly notes?: () => readonly string[]
   readonly metrics: MetricsRegistry
   readonly version: string
   /** What `/config` shows, as JSON. It must hold no secrets. */
@@ -95,9 +97,10 @@ function json(value: unknown): Page {
   return { status: 200, type: 'application/json', body: `${JSON.stringify(value)}\n` }
 }
 
-function healthRoutes({ ready }: AdminDeps): Routes {
+function healthRoutes({ ready, notes = () => [] }: AdminDeps): Routes {
+  const page = (status: number, word: string) => text(status, [word, ...notes(), ''].join('\n'))
   return new Map([
-    ['/healthz/ready', () => (ready() ? text(200, 'ready\n') : text(503, 'not ready\n'))],
+    ['/healthz/ready', () => (ready() ? page(200, 'ready') : page(503, 'not ready'))],
     ['/healthz/live', () => text(200, 'live\n')],
   ])
 }

@@ -11,12 +11,13 @@ export interface AuthenticationRequest {
   readonly headers: HeaderMap
 }
 
-/** A refusal as Envoy's jwt_authn filter words it. */
+/** A refusal as Envoy's jwt_authn filter words it. 503: too many tokens wait for their verification. */
 export interface Rejection {
   readonly kind: 'rejected'
-  readonly status: 401 | 403
+  readonly status: 401 | 403 | 503
   readonly body: string
-  readonly wwwAuthenticate: string
+  /** Null with 503, which is not about the token. */
+  readonly wwwAuthenticate: string | null
   /** Envoy's response code details, `jwt_authn_access_denied{...}`. */
   readonly details: string
 }
@@ -32,6 +33,6 @@ export type Authentication = Accepted | Rejection
 
 /** The RequestAuthentication rules of one workload. */
 export interface RequestAuthenticator {
-  /** Synchronous whenever the keys are at hand. `now` is in milliseconds since the epoch. */
+  /** Synchronous without a token and with one that was verified before. `now` is in milliseconds since the epoch. */
   authenticate(request: AuthenticationRequest, now: number): Authentication | Promise<Authentication>
 }

@@ -1,8 +1,9 @@
-import { lookup } from 'node:dns'
+import { lookup as lookupName } from 'node:dns'
 import { isIP, type LookupFunction } from 'node:net'
 import * as tls from 'node:tls'
-import { Agent, buildConnector, type Dispatcher, request } from 'undici'
+import { Agent, buildConnector, type Dispatcher, ProxyAgent, request } from 'undici'
 import { isBlockedAddress } from './blocked-address.ts'
+import { type ProxyEnvironment, readProxyEnvironment, type Way } from './http-fetch-proxy.ts'
 import type { Fetched, FetchKeys } from './jwks-cache.ts'
 
 export interface HttpFetchOptions {
@@ -10,16 +11,21 @@ export interface HttpFetchOptions {
   readonly ca?: readonly string[]
   /** Another address for a host of a URI, or null to ask DNS. TLS still expects the URI's host. */
   readonly resolve?: (host: string, port: number) => { readonly address: string; readonly port: number } | null
+  /** For hosts that `resolve` knows nothing of. Default: no proxy. */
+  readonly proxy?: ProxyEnvironment
+  /** DNS; default: the platform's. */
+  readonly lookup?: typeof lookupName
 }
 
 const maxRedirects = 3
 
 /**
  * Fetches over HTTP/1.1. Redirects are followed at most three times and never from https to http. Link-local and
- * metadata addresses are refused at the moment of connecting, whatever name led there. No connection is kept.
+ * metadata addresses are refused at the moment of connecting, whatever name led there; behind a proxy, which looks names
+ * up itself, those that a URI spells out. No connection is kept.
  */
 export function createHttpFetch(options: HttpFetchOptions = {}): FetchKeys {
-  const dispatcher = new Agent({ connect: createConnect(options) })
+  const dispatcher = dispatchers(options)
   return async (uri, { timeout, maxBytes, signal }) => {
     const timer = AbortSignal.timeout(Math.ceil(timeout))
     try {
@@ -35,10 +41,46 @@ function failed(reason: string): Fetched {
   return { kind: 'failed', reason }
 }
 
-async function follow(uri: string, dispatcher: Dispatcher, maxBytes: number, signal: AbortSignal): Promise<Fetched> {
+/** What a URL is fetched by, or why it is not fetched. */
+type Dispatchers = (url: URL) => Dispatcher | string
+
+function dispatchers(options: HttpFetchOptions): Dispatchers {
+  const straight = new Agent({ connect: createConnect(options) })
+  const wayOf = readProxyEnvironment(options.proxy ?? {})
+  const proxies = new Map<string, Dispatcher>()
+  return (url) => {
+    const host = hostOf(url.hostname)
+    const outside = wayOf(url)
+    const way: Way = outside.kind === 'direct' || knownAddress(options, url) === null ? outside : { kind: 'direct' }
+    switch (way.kind) {
+      case 'direct':
+        return straight
+      case 'invalid':
+        return way.reason
+      case 'proxy': {
+        if (isIP(host) !== 0 && isBlockedAddress(host)) return blockedReason(host)
+        const known = proxies.get(way.uri) ?? throughProxy(way.uri, options)
+        proxies.set(way.uri, known)
+        return known
+      }
+      default:
+        return way satisfies never
+    }
+  }
+}
+
+/** https through a tunnel, http by absolute URIs. The proxy is the operator's choice: where it is, is not questioned. */
+function throughProxy(uri: string, options: HttpFetchOptions): Dispatcher {
+  const tls = { maxCachedSessions: 0, ...trusted(options) }
+  return new ProxyAgent({ uri, proxyTunnel: false, requestTls: tls, proxyTls: tls })
+}
+
+async function follow(uri: string, dispatcherOf: Dispatchers, maxBytes: number, signal: AbortSignal): Promise<Fetched> {
   let url = uri
   for (let redirects = 0; ; redirects++) {
     if (!/^https?:\/\//i.test(url) || !URL.canParse(url)) return failed('it is not an http or https URI')
+    const dispatcher = dispatcherOf(new URL(url))
+    if (typeof dispatcher === 'string') return failed(dispatcher)
     const { statusCode, headers, body } = await request(url, {
       dispatcher,
       signal,
@@ -72,16 +114,32 @@ async function follow(uri: string, dispatcher: Dispatcher, maxBytes: number, sig
   }
 }
 
-function createConnect({ ca, resolve }: HttpFetchOptions): buildConnector.connector {
+function trusted({ ca = [] }: HttpFetchOptions): { readonly ca?: string[] } {
+  return ca.length === 0 ? {} : { ca: [...tls.rootCertificates, ...ca] }
+}
+
+function hostOf(hostname: string): string {
+  return hostname.replace(/^\[(.*)\]$/, '$1')
+}
+
+function knownAddress(
+  { resolve }: HttpFetchOptions,
+  { hostname, port, protocol }: Pick<URL, 'hostname' | 'protocol'> & { readonly port?: string | null | undefined },
+): { readonly address: string; readonly port: number } | null {
+  const host = hostOf(hostname)
+  return isIP(host) === 0 ? (resolve?.(host, Number(port || (protocol === 'https:' ? 443 : 80))) ?? null) : null
+}
+
+function createConnect(own: HttpFetchOptions): buildConnector.connector {
   const connect = buildConnector({
     maxCachedSessions: 0,
-    lookup: guardedLookup,
-    ...(ca === undefined || ca.length === 0 ? {} : { ca: [...tls.rootCertificates, ...ca] }),
+    lookup: guarded(own.lookup ?? lookupName),
+    ...trusted(own),
   })
   return (options, callback) => {
-    const literal = options.hostname.replace(/^\[(.*)\]$/, '$1')
+    const literal = hostOf(options.hostname)
     const port = Number(options.port || (options.protocol === 'https:' ? 443 : 80))
-    const other = isIP(literal) === 0 ? (resolve?.(literal, port) ?? null) : null
+    const other = knownAddress(own, options)
     const address = other?.address ?? literal
     if (isIP(address) !== 0 && isBlockedAddress(address)) {
       callback(blockedError(address), null)
@@ -100,19 +158,25 @@ function createConnect({ ca, resolve }: HttpFetchOptions): buildConnector.connec
 }
 
 /** DNS with blocked addresses left out, at dial time, so that a name cannot change its mind after a check. */
-const guardedLookup: LookupFunction = (hostname, options, callback) => {
-  lookup(hostname, { ...options, all: true }, (error, addresses) => {
-    if (error !== null) return callback(error, '', 0)
-    const allowed = addresses.filter(({ address }) => !isBlockedAddress(address))
-    const [first] = allowed
-    if (first === undefined) return callback(blockedError(hostname), '', 0)
-    if (options.all === true) return callback(null, allowed)
-    return callback(null, first.address, first.family)
-  })
+function guarded(lookup: typeof lookupName): LookupFunction {
+  return (hostname, options, callback) => {
+    lookup(hostname, { ...options, all: true }, (error, addresses) => {
+      if (error !== null) return callback(error, '', 0)
+      const allowed = addresses.filter(({ address }) => !isBlockedAddress(address))
+      const [first] = allowed
+      if (first === undefined) return callback(blockedError(hostname), '', 0)
+      if (options.all === true) return callback(null, allowed)
+      return callback(null, first.address, first.family)
+    })
+  }
 }
 
 function blockedError(address: string): Error {
-  return new Error(`${address} is a link-local or metadata address`)
+  return new Error(blockedReason(address))
+}
+
+function blockedReason(address: string): string {
+  return `${address} is a link-local or metadata address`
 }
 
 /** The innermost cause: of a failed connection to several addresses, the first. */

@@ -1,6 +1,6 @@
 import type { JwtRule } from '../mesh/request-authentication.ts'
 import { parseJwks } from './jwt/jwk.ts'
-import type { KeySet } from './jwt/verify-token.ts'
+import type { KeySet } from './jwt/key-set.ts'
 
 /** Where rules get their keys. */
 export interface KeySource {

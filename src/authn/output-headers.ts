@@ -2,7 +2,8 @@ import type { HeaderMap } from '../match/header-map.ts'
 import type { JwtRule } from '../mesh/request-authentication.ts'
 import type { Claims } from '../policy/facts.ts'
 import type { Json } from '../source/document.ts'
-import type { Token } from './jwt/token.ts'
+import type { TokenClaims } from './jwt/token.ts'
+import { printProtobufJson } from './output-headers-json.ts'
 
 /** The headers in which a rule tells the application about a token. */
 export interface OutputHeaders {
@@ -29,7 +30,7 @@ export function outputHeaderNames(output: OutputHeaders): string[] {
 /** Adds one line for each; a claim that is missing, empty, null or cannot stand in a header gives none. */
 export function addOutputHeaders(
   output: OutputHeaders,
-  token: Pick<Token, 'payload' | 'payloadSegment'>,
+  token: Pick<TokenClaims, 'payload' | 'payloadSegment'>,
   headers: HeaderMap,
 ): void {
   if (output.payload !== null) headers.append(output.payload, token.payloadSegment)
@@ -58,7 +59,7 @@ function printClaim(value: Json | undefined): string {
     case 'boolean':
       return value ? 'true' : 'false'
     case 'object':
-      return value === null ? '' : Buffer.from(printJson(value), 'utf8').toString('base64')
+      return value === null ? '' : Buffer.from(printProtobufJson(value), 'utf8').toString('base64')
     default:
       return ''
   }
@@ -75,16 +76,11 @@ function printNumber(value: number): string {
   return halfway && Number(digits.at(-1)) % 2 === 1 ? digits.slice(0, -1) + (Number(digits.at(-1)) - 1) : digits
 }
 
-/** Protobuf's JSON printer, which Envoy uses, escapes `<` and `>`. */
-function printJson(value: Json): string {
-  return JSON.stringify(value).replaceAll('<', '\\u003c').replaceAll('>', '\\u003e')
-}
-
-/** CR, LF and NUL would end or split the line. */
+/** Control characters other than tabs are in no field value (RFC 9110 section 5.5): they could end or split the line. */
 function breaksHeader(value: string): boolean {
   for (let i = 0; i < value.length; i++) {
     const c = value.charCodeAt(i)
-    if (c === 0x0d || c === 0x0a || c === 0) return true
+    if ((c < 0x20 && c !== 0x09) || c === 0x7f) return true
   }
   return false
 }

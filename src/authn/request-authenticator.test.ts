@@ -158,7 +158,7 @@ test('refusals: status, body, challenge and details', () => {
 
 test('the realm holds no query, no end of its quotes, and at most 256 bytes of path', () => {
   const realm = (path: string) =>
-    rejected(ask([ruleA()], { path, ...bearer('bad') }).authentication).wwwAuthenticate.split('"')[1]
+    rejected(ask([ruleA()], { path, ...bearer('bad') }).authentication).wwwAuthenticate?.split('"')[1]
   assert.equal(realm('/a?access_token=secret'), 'http://web.foo:8000/a')
   assert.equal(realm('/a#secret'), 'http://web.foo:8000/a')
   assert.equal(realm('/a"b\\c\r\n'), 'http://web.foo:8000/a%22b%5Cc%0D%0A')
@@ -402,6 +402,9 @@ test('formats of claims in headers', () => {
     ['a\r\nx-admin: 1', undefined],
     ['a\nb', undefined],
     ['a\0b', undefined],
+    ['a\u0001b', undefined],
+    ['a\u007f', undefined],
+    ['a\tb', 'a\tb'],
   ] as const)
     assert.equal(show(value), expected, JSON.stringify(value))
 })

@@ -7,60 +7,47 @@ import type {
   Rejection,
   RequestAuthenticator,
 } from './authentication.ts'
-import { type ClaimChecks, prepareClaimChecks } from './jwt/claim-checks.ts'
 import { detailsOf, type JwtFailure, statusOf } from './jwt/failure.ts'
-import type { Token } from './jwt/token.ts'
-import { verifyToken } from './jwt/verify-token.ts'
-import type { KeySource, RuleKeys } from './key-source.ts'
-import { addOutputHeaders, type OutputHeaders, outputHeaderNames, prepareOutputHeaders } from './output-headers.ts'
-import { spaceDelimitedBy, splitClaims } from './space-delimited-claims.ts'
-import {
-  type FoundToken,
-  findTokens,
-  prepareLocations,
-  removeToken,
-  type TokenLocations,
-  type TokenSource,
-} from './token-locations.ts'
+import type { TokenVerifier } from './jwt/token-verifier.ts'
+import type { VerifiedToken } from './jwt/verified-token.ts'
+import { immediateVerifier } from './jwt/verify-token.ts'
+import type { KeySource } from './key-source.ts'
+import { addOutputHeaders } from './output-headers.ts'
+import { moreTelling, type PreparedRule, prepareRule, type Verdict, verifyUnder } from './request-authenticator-rule.ts'
+import { verifyEvery } from './request-authenticator-strict.ts'
+import { type FoundToken, findTokens, removeToken, type TokenSource } from './token-locations.ts'
 
-/** A rule with everything prepared that does not depend on a request. */
-interface PreparedRule {
-  readonly locations: TokenLocations
-  readonly checks: ClaimChecks
-  readonly keys: RuleKeys
-  readonly forward: boolean
-  readonly output: OutputHeaders
-  readonly outputNames: readonly string[]
-  readonly spaceDelimited: readonly string[]
+export interface RequestAuthenticatorOptions {
+  /** Default: every token is verified anew, at once. */
+  readonly verifier?: TokenVerifier
+  /** Refuses a request unless every token that it presents at any rule's location verifies. Default: as Envoy. */
+  readonly strict?: boolean
 }
 
 /**
  * Builds what RequestAuthentication does to the requests of one workload from the rules of every policy attached to it.
  * Rules are tried in the order of their issuers; the first that verifies all that is left at its own locations wins.
  */
-export function createRequestAuthenticator(rules: readonly JwtRule[], keys: KeySource): RequestAuthenticator {
-  const prepared = [...rules].sort(byIssuer).map((rule) => prepare(rule, keys))
+export function createRequestAuthenticator(
+  rules: readonly JwtRule[],
+  keys: KeySource,
+  { verifier = immediateVerifier, strict = false }: RequestAuthenticatorOptions = {},
+): RequestAuthenticator {
+  const prepared = [...rules].sort(byIssuer).map((rule) => prepareRule(rule, keys, verifier))
   const outputNames = [...new Set(prepared.flatMap((rule) => rule.outputNames))]
+  const accept = (request: AuthenticationRequest, now: number): Authentication | Promise<Authentication> => {
+    if (prepared.length === 0 || isPreflight(request)) return { kind: 'accepted', claims: null, path: request.path }
+    return new Evaluation(prepared, request, now).run()
+  }
   return {
     authenticate(request, now) {
       // Before anything else, so that no client can speak in the name of a token.
       for (const name of outputNames) request.headers.delete(name)
-      if (prepared.length === 0 || isPreflight(request)) return { kind: 'accepted', claims: null, path: request.path }
-      return new Evaluation(prepared, request, now).run()
+      if (!strict) return accept(request, now)
+      const failure = verifyEvery(prepared, request, now)
+      const then = (reason: JwtFailure | null) => (reason === null ? accept(request, now) : reject(reason, request))
+      return failure instanceof Promise ? failure.then(then) : then(failure)
     },
-  }
-}
-
-function prepare(rule: JwtRule, keys: KeySource): PreparedRule {
-  const output = prepareOutputHeaders(rule)
-  return {
-    locations: prepareLocations(rule),
-    checks: prepareClaimChecks(rule),
-    keys: keys.keysFor(rule),
-    forward: rule.forwardOriginalToken,
-    output,
-    outputNames: outputHeaderNames(output),
-    spaceDelimited: spaceDelimitedBy(rule.spaceDelimitedClaims),
   }
 }
 
@@ -89,8 +76,10 @@ class Evaluation {
   #index = 0
   /** Of the rule at `#index`, what is still to verify; null before it was looked for. */
   #tokens: FoundToken[] | null = null
+  /** What was said of the last of these tokens while the evaluation stood still. */
+  #verdict: Verdict | null = null
   /** Rules that have waited for other keys; none waits twice. */
-  #waited: PreparedRule[] = []
+  readonly #waited: PreparedRule[] = []
   #failure: JwtFailure | null = null
 
   constructor(rules: readonly PreparedRule[], request: AuthenticationRequest, now: number) {
@@ -107,6 +96,8 @@ class Evaluation {
       this.#tokens = null
       if (outcome === 'verified' && this.#round === 1) return this.#accept()
       if (outcome !== 'verified' && outcome !== 'missing') {
+        // Another rule's token must not win because nobody had time for this one.
+        if (outcome === 'Jwt verification is overloaded') return reject(outcome, this.#request)
         this.#failure = moreTelling(this.#failure, outcome)
         // The only rule has no second round: it would say the same again.
         if (this.#round === 2 || this.#rules.length === 1) return reject(this.#failure, this.#request)
@@ -129,45 +120,29 @@ class Evaluation {
     }
     const tokens = this.#tokens
     for (let found = tokens.at(-1); found !== undefined; found = tokens.at(-1)) {
-      const token = verifyToken(found.text, rule.checks, rule.keys.current(), this.#now)
-      if (token.kind === 'refused') return this.#otherKeys(rule, token.reason) ?? token.reason
+      const verdict = this.#verdict ?? verifyUnder(rule, found.text, this.#now, this.#waited)
+      this.#verdict = null
+      if (verdict instanceof Promise) {
+        return verdict.then((late) => {
+          this.#verdict = late
+        })
+      }
+      if (verdict.kind === 'refused') return verdict.reason
       tokens.pop()
-      this.#apply(rule, token, found.source)
+      this.#apply(rule, verdict, found.source)
     }
     return 'verified'
   }
 
-  #otherKeys(rule: PreparedRule, reason: JwtFailure): Promise<void> | null {
-    if (!otherKeysMightHelp(reason) || this.#waited.includes(rule)) return null
-    this.#waited.push(rule)
-    return rule.keys.refetch()
-  }
-
-  #apply(rule: PreparedRule, token: Token, source: TokenSource): void {
+  #apply(rule: PreparedRule, token: VerifiedToken, source: TokenSource): void {
     addOutputHeaders(rule.output, token, this.#request.headers)
     if (!rule.forward) this.#path = removeToken(source, this.#request.headers, this.#path)
-    this.#claims = splitClaims(token.payload, rule.spaceDelimited)
+    this.#claims = token.claims(rule.spaceDelimited)
   }
 
   #accept(): Accepted {
     return { kind: 'accepted', claims: this.#claims, path: this.#path }
   }
-}
-
-function otherKeysMightHelp(reason: JwtFailure): boolean {
-  switch (reason) {
-    case "Jwks doesn't have key to match kid or alg from Jwt":
-    case "Jwks doesn't have any valid public key":
-    case 'Jwks remote fetch is failed':
-      return true
-    default:
-      return false
-  }
-}
-
-/** Of several failures Envoy answers with the last one that is more than an unknown issuer. */
-function moreTelling(before: JwtFailure | null, now: JwtFailure): JwtFailure {
-  return before !== null && now === 'Jwt issuer is not configured' ? before : now
 }
 
 /** A browser's question before the request proper (Fetch standard): it never carries credentials. */
@@ -180,11 +155,12 @@ function isPreflight({ method, headers }: AuthenticationRequest): boolean {
 }
 
 function reject(reason: JwtFailure, request: AuthenticationRequest): Rejection {
+  const status = statusOf(reason)
   return {
     kind: 'rejected',
-    status: statusOf(reason),
+    status,
     body: reason,
-    wwwAuthenticate: `Bearer realm="${realmOf(request)}", error="invalid_token"`,
+    wwwAuthenticate: status === 503 ? null : `Bearer realm="${realmOf(request)}", error="invalid_token"`,
     details: detailsOf(reason),
   }
 }

@@ -1,5 +1,6 @@
 import type { Claims } from '../policy/facts.ts'
 import type { Json } from '../source/document.ts'
+import { Members } from './jwt/strict-json.ts'
 
 /** The claims that are lists of words: RFC 8693's `scope`, Istio's `permission`, and those that a rule names. */
 export function spaceDelimitedBy(named: readonly string[]): readonly string[] {
@@ -14,7 +15,7 @@ export function splitClaims(payload: Claims, names: readonly string[]): Claims {
     if (typeof value !== 'string') continue
     const words = value.split(' ').filter((word) => word !== '')
     if (words.length === 0) continue
-    claims ??= Object.assign(Object.create(null), payload) as { [key: string]: Json }
+    claims ??= Object.assign(new Members(), payload)
     claims[name] = words
   }
   return claims ?? payload

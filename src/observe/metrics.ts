@@ -61,7 +61,7 @@ abstract class Family<S = unknown> {
 
   /** The series of these label values, one for each label name. */
   protected series(values: readonly string[]): S {
-    const key = values.length === 1 ? (values[0] as string) : values.join('\u0000')
+    const key = keyOf(values)
     const known = this.#series.get(key)
     if (known !== undefined) return known.value
     if (values.length !== this.#labels.length) throw new Error(`${this.name} takes ${this.#labels.length} labels`)
@@ -74,6 +74,10 @@ abstract class Family<S = unknown> {
     return value
   }
 
+  protected forget(values: readonly string[]): void {
+    this.#series.delete(keyOf(values))
+  }
+
   render(lines: string[]): void {
     lines.push(`# HELP ${this.name} ${this.#help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`)
     lines.push(`# TYPE ${this.name} ${this.#kind}`)
@@ -82,6 +86,10 @@ abstract class Family<S = unknown> {
 }
 
 const OTHER = 'other'
+
+function keyOf(values: readonly string[]): string {
+  return values.length === 1 ? (values[0] as string) : values.join('\u0000')
+}
 
 function escapeLabel(value: string): string {
   return value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
@@ -124,6 +132,11 @@ export class Gauge extends Family<Cell> {
 
   add(by: number, labels: readonly string[] = []): void {
     this.series(labels).value += by
+  }
+
+  /** Ends the series of what is no longer there. */
+  remove(labels: readonly string[]): void {
+    this.forget(labels)
   }
 
   protected override create(): Cell {

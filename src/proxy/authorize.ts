@@ -104,7 +104,8 @@ export function permitEgress(request: PermittedRequest): Permit {
 }
 
 /**
- * Envoy's HTTP filter chain as Istio builds it. Synchronous unless a provider or a key has to be waited for. `asked`
+ * Envoy's HTTP filter chain as Istio builds it. Synchronous unless a provider, a key or an unknown token's
+ * signature has to be waited for. `asked`
  * hears of each provider's answer, for metrics.
  */
 export function authorize(
@@ -249,6 +250,7 @@ function authenticate(chain: Chain): Outcome | null | Promise<Outcome | null> {
         case 'rejected': {
           const { status, body, wwwAuthenticate, details } = authentication
           const reply = textReply(status, body)
+          if (wwwAuthenticate === null) return refuse(chain, 'authn', reply, details)
           const headers = [...reply.headers, ['www-authenticate', wwwAuthenticate] as const]
           return refuse(chain, 'authn', { ...reply, headers }, details)
         }

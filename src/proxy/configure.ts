@@ -1,5 +1,5 @@
 import type { KeySource } from '../authn/key-source.ts'
-import { createRequestAuthenticator } from '../authn/request-authenticator.ts'
+import { createRequestAuthenticator, type RequestAuthenticatorOptions } from '../authn/request-authenticator.ts'
 import type { CheckClient } from '../extauthz/check.ts'
 import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
 import type { Mesh } from '../mesh/mesh.ts'
@@ -44,6 +44,8 @@ export interface ConfigureInput {
   readonly local: readonly LocalWorkload[]
   readonly identity: (workload: Workload) => WorkloadIdentity
   readonly keys: KeySource
+  /** How tokens are verified. */
+  readonly tokens?: RequestAuthenticatorOptions
   readonly client: (provider: Provider) => CheckClient
   /** Kept from one configuration to the next, so that only policies that changed are compiled. */
   readonly compiled?: CompiledPolicies
@@ -80,7 +82,7 @@ function policiesOf(input: ConfigureInput, workload: Workload, compiled: Compile
   const policies = authorizationPoliciesFor(mesh, workload)
   const jwtRules = jwtRulesFor(mesh, workload)
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
-  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, input.keys)
+  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, input.keys, input.tokens)
   const made = new Map<'http' | 'tcp', Policies>()
   return (protocol) => {
     const known = made.get(protocol)

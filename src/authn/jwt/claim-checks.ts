@@ -1,5 +1,5 @@
 import type { JwtFailure } from './failure.ts'
-import type { Token } from './token.ts'
+import type { TokenClaims } from './token.ts'
 
 /** What a rule asks of claims, prepared once. */
 export interface ClaimChecks {
@@ -20,7 +20,7 @@ export function prepareClaimChecks(rule: {
 }
 
 /** In Envoy's order; `now` is in milliseconds since the epoch. Null when nothing is wrong. */
-export function checkClaims(token: Token, checks: ClaimChecks, now: number): JwtFailure | null {
+export function checkClaims(token: TokenClaims, checks: ClaimChecks, now: number): JwtFailure | null {
   if (checks.issuer !== null && checks.issuer !== token.issuer) return 'Jwt issuer is not configured'
   const second = Math.floor(now / 1000)
   if (second + clockSkew < token.notBefore) return 'Jwt not yet valid'

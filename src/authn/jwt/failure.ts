@@ -1,4 +1,4 @@
-/** Why a token is refused, in Envoy's words: the reason is the body of the answer. */
+/** Why a token is refused: the reason is the body of the answer. All but the last are Envoy's words. */
 export type JwtFailure =
   | 'Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections'
   | 'Jwt header is an invalid Base64url encoded'
@@ -24,10 +24,21 @@ export type JwtFailure =
   | 'Jwt verification fails'
   | "Jwks doesn't have any valid public key"
   | 'Jwks remote fetch is failed'
+  | 'Jwt verification is overloaded'
 
-/** Only a wrong audience is 403: the token is good, but not for this workload. */
-export function statusOf(failure: JwtFailure): 401 | 403 {
-  return failure === 'Audiences in Jwt are not allowed' ? 403 : 401
+/**
+ * A wrong audience is 403: the token is good, but not for this workload. A token that nobody had time to look at is 503:
+ * it may be good, and 401 would make clients throw it away and all ask their issuer for another one.
+ */
+export function statusOf(failure: JwtFailure): 401 | 403 | 503 {
+  switch (failure) {
+    case 'Audiences in Jwt are not allowed':
+      return 403
+    case 'Jwt verification is overloaded':
+      return 503
+    default:
+      return 401
+  }
 }
 
 /** Envoy's response code details: one word in an access log. */

@@ -9,7 +9,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Parses a JSON object (RFC 8259) and refuses what lets two readers see two meanings: repeated member names, invalid
- * UTF-8, numbers beyond a double. Objects have no prototype, so that a claim called `constructor` is only ever the
+ * UTF-8, numbers beyond a double. Objects inherit nothing, so that a claim called `constructor` is only ever the
  * token's. Null when `bytes` is anything else.
  */
 export function parseJsonObject(bytes: Uint8Array): JsonObject | null {
@@ -28,8 +28,20 @@ export function parseJsonObject(bytes: Uint8Array): JsonObject | null {
   }
 }
 
+/** Inherits nothing, not even from `Object`; made by a constructor, so that the engine can share its shape. */
+export const Members = function Members() {} as unknown as new () => { [key: string]: Json }
+Members.prototype = Object.freeze(Object.create(null))
+
 /** One value, thrown and caught in this file only: an Error would cost a stack trace for each bad token. */
 const malformed = Symbol('malformed JSON')
+
+const openBrace = 0x7b
+const closeBrace = 0x7d
+const openBracket = 0x5b
+const closeBracket = 0x5d
+const quote = 0x22
+const colon = 0x3a
+const comma = 0x2c
 
 const numberSyntax = /-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?/y
 
@@ -43,7 +55,7 @@ class Parser {
 
   document(): JsonObject {
     this.#space()
-    if (this.#text[this.#at] !== '{') throw malformed
+    if (this.#text.charCodeAt(this.#at) !== openBrace) throw malformed
     const value = this.#object(1)
     this.#space()
     if (this.#at !== this.#text.length) throw malformed
@@ -52,18 +64,18 @@ class Parser {
 
   #value(depth: number): Json {
     if (depth > maxDepth) throw malformed
-    switch (this.#text[this.#at]) {
-      case '{':
+    switch (this.#text.charCodeAt(this.#at)) {
+      case openBrace:
         return this.#object(depth)
-      case '[':
+      case openBracket:
         return this.#list(depth)
-      case '"':
+      case quote:
         return this.#string()
-      case 't':
+      case 0x74:
         return this.#word('true', true)
-      case 'f':
+      case 0x66:
         return this.#word('false', false)
-      case 'n':
+      case 0x6e:
         return this.#word('null', null)
       default:
         return this.#number()
@@ -71,22 +83,22 @@ class Parser {
   }
 
   #object(depth: number): JsonObject {
-    const object: { [key: string]: Json } = Object.create(null)
+    const object = new Members()
     this.#at++
     this.#space()
-    if (this.#take('}')) return object
+    if (this.#take(closeBrace)) return object
     do {
       this.#space()
-      if (this.#text[this.#at] !== '"') throw malformed
+      if (this.#text.charCodeAt(this.#at) !== quote) throw malformed
       const key = this.#string()
       if (key in object) throw malformed
       this.#space()
-      if (!this.#take(':')) throw malformed
+      if (!this.#take(colon)) throw malformed
       this.#space()
       object[key] = this.#value(depth + 1)
       this.#space()
-    } while (this.#take(','))
-    if (!this.#take('}')) throw malformed
+    } while (this.#take(comma))
+    if (!this.#take(closeBrace)) throw malformed
     return object
   }
 
@@ -94,13 +106,13 @@ class Parser {
     const list: Json[] = []
     this.#at++
     this.#space()
-    if (this.#take(']')) return list
+    if (this.#take(closeBracket)) return list
     do {
       this.#space()
       list.push(this.#value(depth + 1))
       this.#space()
-    } while (this.#take(','))
-    if (!this.#take(']')) throw malformed
+    } while (this.#take(comma))
+    if (!this.#take(closeBracket)) throw malformed
     return list
   }
 
@@ -151,8 +163,8 @@ class Parser {
     return value
   }
 
-  #take(char: string): boolean {
-    if (this.#text[this.#at] !== char) return false
+  #take(char: number): boolean {
+    if (this.#text.charCodeAt(this.#at) !== char) return false
     this.#at++
     return true
   }

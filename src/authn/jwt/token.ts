@@ -4,13 +4,8 @@ import { decodeBase64url } from './base64url.ts'
 import type { JwtFailure } from './failure.ts'
 import { type JsonObject, parseJsonObject } from './strict-json.ts'
 
-/** A token whose form is right; nothing about it has been verified. */
-export interface Token {
-  readonly kind: 'token'
-  readonly alg: string
-  readonly algorithm: Algorithm
-  /** Empty when absent. */
-  readonly kid: string
+/** What a token says. */
+export interface TokenClaims {
   readonly payload: JsonObject
   /** The middle segment as it was sent. */
   readonly payloadSegment: string
@@ -21,6 +16,15 @@ export interface Token {
   readonly notBefore: number
   /** In seconds; 0 when absent, which is never. */
   readonly expires: number
+}
+
+/** A token whose form is right; nothing about it has been verified. */
+export interface Token extends TokenClaims {
+  readonly kind: 'token'
+  readonly alg: string
+  readonly algorithm: Algorithm
+  /** Empty when absent. */
+  readonly kid: string
   /** `header.payload`, what the signature covers. */
   readonly signed: string
   readonly signature: Buffer
@@ -49,15 +53,9 @@ export function parseToken(text: string): Token | Refused {
     return refuse('Jwt is not in the form of Header.Payload.Signature with two dots and 3 sections')
   }
 
-  const headerBytes = decodeBase64url(headerSegment)
-  if (headerBytes === null) return refuse('Jwt header is an invalid Base64url encoded')
-  const header = parseJsonObject(headerBytes)
-  if (header === null) return refuse('Jwt header is an invalid JSON')
-  const { alg, kid = '' } = header
-  if (typeof alg !== 'string') return refuse('Jwt header [alg] field is required and must be a string')
-  const algorithm = findAlgorithm(alg)
-  if (algorithm === null) return refuse('Jwt header [alg] is not supported')
-  if (typeof kid !== 'string') return refuse('Jwt header [kid] field is not a string')
+  const header = readHeader(headerSegment)
+  if (typeof header === 'string') return refuse(header)
+  const { alg, algorithm, kid } = header
 
   const payloadBytes = decodeBase64url(payloadSegment)
   if (payloadBytes === null) return refuse('Jwt payload is an invalid Base64url encoded')
@@ -89,6 +87,30 @@ export function parseToken(text: string): Token | Refused {
     signature,
   }
 }
+
+type Header = Pick<Token, 'alg' | 'algorithm' | 'kid'>
+
+/** The last header that was good: those of one issuer differ only when its keys do. */
+let last: { readonly segment: string; readonly header: Header } | null = null
+
+function readHeader(segment: string): Header | JwtFailure {
+  if (last !== null && last.segment === segment) return last.header
+  const bytes = decodeBase64url(segment)
+  if (bytes === null) return 'Jwt header is an invalid Base64url encoded'
+  const object = parseJsonObject(bytes)
+  if (object === null) return 'Jwt header is an invalid JSON'
+  const { alg, kid = '' } = object
+  if (typeof alg !== 'string') return 'Jwt header [alg] field is required and must be a string'
+  const algorithm = findAlgorithm(alg)
+  if (algorithm === null) return 'Jwt header [alg] is not supported'
+  if (typeof kid !== 'string') return 'Jwt header [kid] field is not a string'
+  const header = { alg, algorithm, kid }
+  // A part of a string keeps all of it in memory: the token, with its signature.
+  if (segment.length <= longestKept) last = { segment: Buffer.from(segment, 'latin1').toString('latin1'), header }
+  return header
+}
+
+const longestKept = 1024
 
 const uint64Limit = 2 ** 64
 

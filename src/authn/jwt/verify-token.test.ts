@@ -3,8 +3,9 @@ import { createSecretKey, generateKeyPairSync, type KeyObject, randomBytes } fro
 import { test } from 'node:test'
 import { prepareClaimChecks } from './claim-checks.ts'
 import { parseJwks } from './jwk.ts'
+import type { KeySet } from './key-set.ts'
 import { signToken } from './sign-token.ts'
-import { type KeySet, verifyToken } from './verify-token.ts'
+import { verifyToken } from './verify-token.ts'
 
 const now = Date.parse('2026-01-01T00:00:00Z')
 const second = now / 1000
@@ -38,7 +39,7 @@ const make = (payload: object | string, header: object | string = {}, key: KeyOb
   )
 const result = (text: string, rule = checks(), keys = standard) => {
   const token = verifyToken(text, rule, keys, now)
-  return token.kind === 'token' ? 'ok' : token.reason
+  return token.kind === 'verified' ? 'ok' : token.reason
 }
 const encode = (text: string) => Buffer.from(text).toString('base64url')
 const good = make({ iss: 'a', sub: 'u' })

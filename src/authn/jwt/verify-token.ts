@@ -1,26 +1,23 @@
 import { type ClaimChecks, checkClaims } from './claim-checks.ts'
-import type { VerificationKey } from './jwk.ts'
-import { verifySignature } from './signature.ts'
-import { parseToken, type Refused, refuse, type Token } from './token.ts'
-
-/** The keys of a rule as they are now. */
-export type KeySet =
-  | { readonly kind: 'keys'; readonly keys: readonly VerificationKey[] }
-  | {
-      readonly kind: 'none'
-      readonly reason: "Jwks doesn't have any valid public key" | 'Jwks remote fetch is failed'
-    }
+import type { KeySet } from './key-set.ts'
+import { searchSignature, verifiesUnder } from './signature.ts'
+import { parseToken, type Refused, refuse } from './token.ts'
+import type { TokenVerifier } from './token-verifier.ts'
+import { VerifiedToken } from './verified-token.ts'
 
 /**
  * Parse, issuer, not before, expiry, audience, then key and signature: Envoy's order, so that a forged token for another
  * audience is refused for its audience. `now` is in milliseconds since the epoch.
  */
-export function verifyToken(text: string, checks: ClaimChecks, keys: KeySet, now: number): Token | Refused {
+export function verifyToken(text: string, checks: ClaimChecks, keys: KeySet, now: number): VerifiedToken | Refused {
   const token = parseToken(text)
   if (token.kind === 'refused') return token
   const fault = checkClaims(token, checks, now)
   if (fault !== null) return refuse(fault)
   if (keys.kind === 'none') return refuse(keys.reason)
-  const failure = verifySignature(token, keys.keys)
-  return failure === null ? token : refuse(failure)
+  const search = searchSignature(token, keys.keys)
+  return search.keys.some((key) => verifiesUnder(token, key)) ? new VerifiedToken(token) : refuse(search.otherwise)
 }
+
+/** Verifies every token anew, and at once: for tools, and wherever nobody else waits. */
+export const immediateVerifier: TokenVerifier = { verify: verifyToken }

@@ -46,6 +46,10 @@ export const up: Command = {
       help: 'more roots (PEM) to trust when keys are fetched from a jwksUri',
     },
     {
+      name: 'strict-tokens',
+      help: 'refuse a request unless every token that it presents verifies (beyond Istio: one good token is enough there)',
+    },
+    {
       name: 'output',
       short: 'o',
       value: 'FORMAT',

@@ -1,4 +1,5 @@
 import { createAdmin } from '../../admin/index.ts'
+import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
@@ -31,6 +32,8 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     now: io.now,
     certificates: readCertificateOrigin(args, io),
     jwksCa: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
+    jwksProxy: proxyEnvironment(io),
+    strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
   }
   const since = await look(files.watched)
@@ -55,7 +58,13 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     }
     const admin = await createAdmin(
       { ...ports, skipTakenPorts: true },
-      { ready: () => runtime.ready, metrics: runtime.metrics, version, config: () => summary(runtime.plan) },
+      {
+        ready: () => runtime.ready,
+        notes: () => runtime.notes(),
+        metrics: runtime.metrics,
+        version,
+        config: () => summary(runtime.plan),
+      },
     )
     if (admin.kind === 'adminError')
       throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
@@ -205,6 +214,15 @@ function readPorts(args: Args) {
     return Number(text) === 0 ? null : { port: Number(text) }
   }
   return { health: port('health-port', 15021), metrics: port('metrics-port', 15020), admin: port('admin-port', 15000) }
+}
+
+/** By Go's rules, as istiod: upper case first. */
+function proxyEnvironment({ env }: Io): ProxyEnvironment {
+  return {
+    https: env.HTTPS_PROXY || env.https_proxy,
+    http: env.HTTP_PROXY || env.http_proxy,
+    no: env.NO_PROXY || env.no_proxy,
+  }
 }
 
 function stopped(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,7 @@
 import { createHttpFetch } from '../../authn/http-fetch.ts'
+import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
+import { createTokenVerifier, type TokenVerifier } from '../../authn/jwt/token-verifier.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
@@ -23,6 +25,10 @@ export interface RuntimeOptions {
   readonly certificates: CertificateOrigin
   /** PEM certificates to trust for `jwksUri` beside the platform's. */
   readonly jwksCa: readonly string[]
+  /** HTTPS_PROXY and its like, for `jwksUri`. */
+  readonly jwksProxy: ProxyEnvironment
+  /** Refuse requests unless every token that they present verifies. */
+  readonly strictTokens: boolean
   readonly decisions: (entry: DecisionLogEntry) => void
 }
 
@@ -47,6 +53,7 @@ export class Runtime {
   readonly #identities: Identities
   readonly #clients: ProviderClients
   readonly #keys: JwksCache
+  readonly #verifier: TokenVerifier
   readonly #compiled = new CompiledPolicies()
   #plan: Plan
   #proxy: ProxyServer | null = null
@@ -60,7 +67,13 @@ export class Runtime {
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
     this.#clients = new ProviderClients(() => this.#plan.mesh)
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
-    this.#keys = createJwksCache({ fetch: createHttpFetch({ ca: options.jwksCa, resolve }), logger, now: options.now })
+    this.#keys = createJwksCache({
+      fetch: createHttpFetch({ ca: options.jwksCa, resolve, proxy: options.jwksProxy }),
+      logger,
+      now: options.now,
+      metrics: this.metrics,
+    })
+    this.#verifier = createTokenVerifier({ logger, metrics: this.metrics })
   }
 
   get ready(): boolean {
@@ -69,6 +82,11 @@ export class Runtime {
 
   get plan(): Plan {
     return this.#plan
+  }
+
+  /** What does not work but keeps nothing from running: issuers whose keys cannot be fetched. */
+  notes(): readonly string[] {
+    return this.#keys.problems()
   }
 
   /** By listener id. */
@@ -152,6 +170,7 @@ export class Runtime {
       local,
       identity: (workload) => identities.get(workload) as WorkloadIdentity,
       keys: this.#keys,
+      tokens: { verifier: this.#verifier, strict: this.#options.strictTokens },
       client: (provider) => this.#clients.get(provider),
       compiled: this.#compiled,
     })
