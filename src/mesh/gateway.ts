@@ -1,3 +1,4 @@
+import type { GatewayTopology } from './gateway-topology.ts'
 import type { Labels, Resource } from './resource.ts'
 import type { PortProtocol } from './workload.ts'
 
@@ -25,6 +26,8 @@ export interface KubernetesGateway extends Resource {
   /** Labels and annotations of its Pods: `spec.infrastructure`'s, or without one the Gateway's own. */
   readonly labels: Labels
   readonly annotations: Labels
+  /** Of its Pods' annotation `proxy.istio.io/config`; null without. */
+  readonly topology: GatewayTopology | null
 }
 
 export interface KubernetesListener {

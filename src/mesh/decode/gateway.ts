@@ -1,4 +1,5 @@
 import type { Gateway, GatewayServer, KubernetesGateway, KubernetesListener } from '../gateway.ts'
+import type { GatewayTopology } from '../gateway-topology.ts'
 import type { Labels, Meta, Origin } from '../resource.ts'
 import { labels, list, map, string, strings } from './decoder.ts'
 import type { RawResource } from './meta.ts'
@@ -61,7 +62,12 @@ type KubernetesSpec = NonNullable<ReturnType<typeof kubernetesSpec.decode>>
 /** Gateway API's Gateway. */
 export const kubernetesGateway = kubernetesResource(required(kubernetesSpec))
 
-export function toKubernetesGateway(raw: RawResource<KubernetesSpec>, meta: Meta, origin: Origin): KubernetesGateway {
+export function toKubernetesGateway(
+  raw: RawResource<KubernetesSpec>,
+  meta: Meta,
+  origin: Origin,
+  topology: GatewayTopology | null,
+): KubernetesGateway {
   const { gatewayClassName, listeners, infrastructure } = raw.spec
   return {
     kind: 'KubernetesGateway',
@@ -71,6 +77,7 @@ export function toKubernetesGateway(raw: RawResource<KubernetesSpec>, meta: Meta
     listeners,
     labels: withoutReserved(infrastructure?.labels ?? meta.labels),
     annotations: withoutReserved(infrastructure?.annotations ?? meta.annotations),
+    topology,
   }
 }
 
