@@ -71,7 +71,8 @@ test('a gateway takes nobody at their word', () => {
 
 test('an IPv4 address within IPv6 is written with dots, as by Envoy', () => {
   assert.equal(printIp(ip('::ffff:cb00:7107')), '::ffff:203.0.113.7')
-  assert.equal(printIp(ip('::cb00:7107')), '::cb00:7107')
+  assert.equal(printIp(ip('::cb00:7107')), '::203.0.113.7')
+  assert.equal(printIp(ip('::7107')), '::7107')
 })
 
 test('a gateway refuses a target of https on a plaintext connection', () => {

@@ -192,9 +192,12 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   }
 }
 
-/** What the gateway itself has to say of a request that the policies let through. */
+/** What is answered here to a request that the policies have let through. */
 function lateReply({ edge }: InboundConfig, permit: Permit): LocalReply | null {
-  return edge === null ? null : serverReply(edge, permit, permit.headers.get('x-forwarded-proto'))
+  const proto = permit.headers.get('x-forwarded-proto')
+  // Envoy finds no route for a request whose X-Forwarded-Proto is empty.
+  if (proto === '') return textReply(404, '')
+  return edge === null ? null : serverReply(edge, permit, proto)
 }
 
 const NO_BODY: ChainBody = { present: false, buffer: async () => ({ kind: 'aborted' }) }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync } from 'node:fs'
-import { connect } from 'node:net'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { networkInterfaces, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -28,17 +29,19 @@ const blocks = [
   ...['1.1.1.1', '2.2.2.2', '3.3.3.3', '2001:db8::/32', '127.0.0.0/8', '::ffff:0:0/96'],
   ...(own === null ? [] : [printIp(own)]),
 ]
-const ports = ['8080', '443', '8443']
+const ports = ['443', '8443']
 
 /** DENY rules that show what a proxy takes for the client's, the socket's and the destination's address. */
-function rules(): string {
+function rules(port: number): string {
   const byBlock = (path: string, condition: (block: string) => string) =>
     blocks.map((block, i) => `  - { to: [{ operation: { paths: ["/${path}/${i}"] } }], ${condition(block)} }`)
   return [
     ...byBlock('remote', (block) => `from: [{ source: { remoteIpBlocks: ["${block}"] } }]`),
     ...byBlock('source', (block) => `from: [{ source: { ipBlocks: ["${block}"] } }]`),
     ...byBlock('destination', (block) => `when: [{ key: destination.ip, values: ["${block}"] }]`),
-    ...ports.map((port, i) => `  - { to: [{ operation: { paths: ["/port/${i}"], ports: ["${port}"] } }] }`),
+    ...[String(port), ...ports].map(
+      (one, i) => `  - { to: [{ operation: { paths: ["/port/${i}"], ports: ["${one}"] } }] }`,
+    ),
     // Something looks at these fields, so that none is dropped which Envoy keeps.
     '  - { when: [{ key: "request.headers[x-envoy-probe]", values: [never] }] }',
   ].join('\n')
@@ -65,7 +68,18 @@ const profiles: readonly Profile[] = [
   })),
 ]
 
-function meshText({ gateway, topology }: Profile): string {
+function gatewayText(port: number): string {
+  return `---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: g, namespace: foo }
+spec:
+  selector: { app: web }
+  servers: [{ port: { number: ${port}, name: http, protocol: HTTP }, hosts: ["*"] }]
+`
+}
+
+function meshText({ gateway, topology }: Profile, port: number): string {
   return `apiVersion: apps/v1
 kind: Deployment
 metadata: { name: web, namespace: foo }
@@ -89,8 +103,8 @@ metadata: { name: p, namespace: foo }
 spec:
   action: DENY
   rules:
-${rules()}
-${gateway ? '---\napiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata: { name: g, namespace: foo }\nspec: { selector: { app: web }, servers: [{ port: { number: 8080, name: http, protocol: HTTP }, hosts: ["*"] }] }\n' : ''}`
+${rules(port)}
+${gateway ? gatewayText(port) : ''}`
 }
 
 const heads: readonly string[] = [
@@ -150,6 +164,8 @@ const heads: readonly string[] = [
       '1.1.1.1\t2.2.2.2',
       '2001:db8::1::2',
       '::1.1.1.1',
+      '::cb00:7107',
+      '::0.1.0.1',
     ],
   ].map((value) => `x-forwarded-for: ${value}`),
   ...[
@@ -307,7 +323,7 @@ const request = (path: string, lines: string) =>
 const probes = [
   '/any',
   ...blocks.flatMap((_, i) => [`/remote/${i}`, `/source/${i}`, `/destination/${i}`]),
-  ...ports.map((_, i) => `/port/${i}`),
+  ...['own', ...ports].map((_, i) => `/port/${i}`),
 ]
 
 describe('the client’s address beside Envoy', { skip: 'skip' in found ? found.skip : false }, () => {
@@ -322,13 +338,16 @@ describe('the client’s address beside Envoy', { skip: 'skip' in found ? found.
     const parts: Resources[] = []
     const inbound: InboundConfig[] = []
     for (const profile of profiles) {
-      const { mesh, diagnostics } = loadMesh(parseSource(`${profile.name}.yaml`, meshText(profile)).documents)
+      // Policies see the port of Envoy's socket, or that of a PROXY header.
+      const port = await freePort()
+      const { mesh, diagnostics } = loadMesh(parseSource(`${profile.name}.yaml`, meshText(profile, port)).documents)
       assert.deepEqual(diagnostics, [])
       const workload = mesh.workloads.get('foo/web') ?? assert.fail()
+      assert.equal(workload.role.kind, profile.gateway ? 'gateway' : 'sidecar')
       const place = {
-        port: 8080,
+        port,
         protocol: 'http',
-        listen: { host: '0.0.0.0', port: 0 },
+        listen: { host: '0.0.0.0', port },
         application: { kind: 'tcp', host: '127.0.0.1', port: application.port },
       } as const
       parts.push(
@@ -344,17 +363,19 @@ describe('the client’s address beside Envoy', { skip: 'skip' in found ? found.
       )
       const config = configure({
         ...{ mesh, keys: createOfflineKeySource(), ownAddress: own },
-        local: [{ workload, outbound: [], inbound: [{ ...place, origin: null }] }],
+        local: [
+          { workload, outbound: [], inbound: [{ ...place, listen: { host: '0.0.0.0', port: 0 }, origin: null }] },
+        ],
         identity: () => assert.fail('no identity is needed'),
         client: () => assert.fail('no provider is asked'),
       })
+      theirs.set(profile.name, port)
       inbound.push(...config.inbound.map((one) => ({ ...one, id: profile.name })))
     }
     const folder = mkdtempSync(join(tmpdir(), 'envoy-'))
     const admin = { host: '127.0.0.1', port: 0 }
     const config = bootstrap(parts, { id: 'client-address', cluster: 'client-address', admin })
     envoy = await startBootstrap('path' in found ? found.path : '', config, join(folder, 'admin'), folder)
-    for (const { name } of profiles) theirs.set(name, envoy.ports.get(`${name} 0.0.0.0_8080`) ?? assert.fail(name))
     const deps = { log: silent, metrics: new MetricsRegistry(), decisions: null }
     proxy = createProxy({ inbound, outbound: [] }, deps)
     assert.equal((await proxy.start()).kind, 'applied')
@@ -452,4 +473,13 @@ function isWhole(answer: string): boolean {
   const end = answer.indexOf('\r\n\r\n')
   const length = /\r\ncontent-length: (\d+)\r\n/i.exec(answer.slice(0, end + 2))?.[1]
   return end !== -1 && length !== undefined && answer.length >= end + 4 + Number(length)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '0.0.0.0')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  await once(server, 'close')
+  return port
 }

@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { createHttpFetch } from '../../authn/http-fetch.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
@@ -15,6 +16,7 @@ import { type ApplyResult, createProxy, type ProxyServer } from '../../proxy/pro
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { Authorizers } from './authorizers.ts'
 import { type CertificateOrigin, Identities } from './identities.ts'
+import { ownAddress } from './own-address.ts'
 import { ProviderClients } from './provider-clients.ts'
 
 export interface RuntimeOptions {
@@ -24,6 +26,8 @@ export interface RuntimeOptions {
   /** PEM certificates to trust for `jwksUri` beside the platform's. */
   readonly jwksCa: readonly string[]
   readonly decisions: (entry: DecisionLogEntry) => void
+  /** As in `ConfigureInput`. */
+  readonly dropEnvoyHeaders: boolean
 }
 
 /** What the files ask to be run in this process. */
@@ -154,6 +158,8 @@ export class Runtime {
       keys: this.#keys,
       client: (provider) => this.#clients.get(provider),
       compiled: this.#compiled,
+      ownAddress: ownAddress(networkInterfaces()),
+      dropEnvoyHeaders: this.#options.dropEnvoyHeaders,
     })
   }
 

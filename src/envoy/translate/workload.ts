@@ -158,7 +158,8 @@ class Writer {
       ...{ number: port, protocol, kind: kindOf(protocol), cluster, matchPort: false },
       chainName: () => `${host}_${port}`,
       statPrefix: `inbound_${host}_${port};`,
-      portView: portViewOf(port, listen.port),
+      // Behind a PROXY header Envoy sees the port that the header names, as it does in Istio.
+      portView: this.#edge?.proxyProtocol === true ? () => 'itself' : portViewOf(port, listen.port),
     })
     this.clusters.push(endpointCluster(cluster, [applicationAddress(application)], upstreamProtocol(protocol)))
     return inboundListener(`${prefix}${host}_${port}`, socketAddress(host, listen.port), chains, false, this.#edge)
