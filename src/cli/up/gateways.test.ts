@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { type AddressInfo, connect, type Socket } from 'node:net'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { createDevelopmentCa } from '../../authn/certificate-authority.ts'
-import { folderOf, type Running, sallyport, start } from '../terminal.test.fixture.ts'
+import { folderOf, type Running, root, sallyport, start } from '../terminal.test.fixture.ts'
 
 const QUIET = ['--health-port', '0', '--metrics-port', '0', '--admin-port', '0', '--ca-dir', 'ca']
 
@@ -196,4 +198,28 @@ test('without an application a gateway is not run, and that is said', async (t) 
     all.stderr,
     /warning: the gateway edge\/gw is not run: nothing says where its requests go \[SP505\]\n.*--workload edge\/gw --app HOST:PORT/,
   )
+})
+
+test('the example decides as its page says', async (t) => {
+  const cwd = folderOf(t, {})
+  const words = [
+    'up',
+    '-f',
+    join(root, 'examples/gateway'),
+    '--workload',
+    'edge/ingress',
+    '--listen',
+    '8080=127.0.0.1:0',
+  ]
+  const app = await application(t)
+  const up = start(t, [...words, '--app', `127.0.0.1:${app}`, ...QUIET], { cwd, env: { HOME: cwd } })
+  const port = Number(/inbound edge\/ingress:8080 at 127\.0\.0\.1:(\d+)/.exec(await up.hears(/^ready$/m))?.[1])
+  const page = readFileSync(join(root, 'docs/client-address.md'), 'utf8')
+  const examples = [...page.matchAll(/^curl -i ((?:-H '[^']*' )+)http:\/\/127\.0\.0\.1:8080(\S+) +# (\d+)$/gm)]
+  assert.equal(examples.length, 4)
+  for (const [line, options = '', path = '', status] of examples) {
+    const lines = [...options.matchAll(/-H '([^']*)'/g)].map(([, header]) => `${header}\r\n`)
+    const answer = await plain(port, `GET ${path} HTTP/1.1\r\nConnection: close\r\n${lines.join('')}\r\n`)
+    assert.equal(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1], status, line)
+  }
 })
