@@ -2,6 +2,8 @@ import { constants } from 'node:crypto'
 import type { Socket } from 'node:net'
 import * as tls from 'node:tls'
 import type { WorkloadIdentity } from './config.ts'
+import type { InboundConnection } from './connection.ts'
+import type { EdgeConfig } from './edge-config.ts'
 import { HANDSHAKE_TIMEOUT } from './limits.ts'
 import { hostMatches } from './server-hosts.ts'
 import { selectAlpn, type TlsHandlers } from './server-tls.ts'
@@ -37,6 +39,19 @@ export function serverFor({ servers }: GatewayTls, serverName: string): GatewayT
     }
   }
   return best
+}
+
+/**
+ * Why a connection may carry no more requests at a gateway that a reload has changed, or null: it demands TLS now, a
+ * certificate, or one of other roots.
+ */
+export function edgeRefusal(edge: Pick<EdgeConfig, 'tls'> | null, { secure, mtls }: InboundConnection): string | null {
+  const tls = edge?.tls ?? null
+  if (tls === null) return null
+  if (!secure) return 'plaintext_under_tls'
+  const roots = mtls?.acceptedBy.ca.join()
+  const served = tls.servers.some(({ clients }) => clients?.ca.join() === roots)
+  return served ? null : 'peer_identity_refused'
 }
 
 /** Terminates TLS as one server says. A reload makes another: connections stay with the one that they began with. */

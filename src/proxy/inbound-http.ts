@@ -11,6 +11,7 @@ import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import type { EdgeHead } from './edge-head.ts'
 import { forward } from './forward.ts'
+import { edgeRefusal } from './gateway-tls.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers } from './http-server.ts'
 import { readInboundHead } from './inbound-head.ts'
@@ -52,7 +53,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   request(context: InboundContext, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
-    const refusal = refusalNow(context.connection, config.mtls)
+    const refusal = refusalNow(context.connection, config.mtls) ?? edgeRefusal(config.edge, context.connection)
     if (refusal !== null) {
       record.decide(deniedConnection('peer', null, refusal))
       record.end(null)
@@ -74,7 +75,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       record,
       (outcome) => {
         if (response.destroyed || response.headersSent) return
-        const reply = outcome.kind === 'refused' ? outcome.reply : lateReply(config, outcome.permit)
+        const reply = outcome.kind === 'refused' ? outcome.reply : lateReply(config, context.connection, outcome.permit)
         if (outcome.kind === 'permitted' && reply === null) {
           forward(outcome.permit, body, response, upstream, (failure) =>
             this.#telemetry.upstreamFailed(config.workload, failure),
@@ -96,7 +97,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
     socket.on('error', () => {})
-    const refusal = refusalNow(context.connection, config.mtls)
+    const refusal = refusalNow(context.connection, config.mtls) ?? edgeRefusal(config.edge, context.connection)
     if (refusal !== null) {
       record.decide(deniedConnection('peer', null, refusal))
       record.end(null)
@@ -123,7 +124,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       config,
       record,
       (outcome) => {
-        const late = outcome.kind === 'permitted' ? lateReply(config, outcome.permit) : null
+        const late = outcome.kind === 'permitted' ? lateReply(config, context.connection, outcome.permit) : null
         if (socket.destroyed) record.end(null)
         else if (outcome.kind === 'refused') {
           refuse(rawReply(outcome.reply, outcome.responseChanges), outcome.reply.status)
@@ -193,11 +194,11 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
 }
 
 /** What is answered here to a request that the policies have let through. */
-function lateReply({ edge }: InboundConfig, permit: Permit): LocalReply | null {
+function lateReply({ edge }: InboundConfig, { hosts }: InboundConnection, permit: Permit): LocalReply | null {
   const proto = permit.headers.get('x-forwarded-proto')
   // Envoy finds no route for a request whose X-Forwarded-Proto is empty.
   if (proto === '') return textReply(404, '')
-  return edge === null ? null : serverReply(edge, permit, proto)
+  return edge === null ? null : serverReply(hosts ?? edge.hosts, edge.redirected, permit, proto)
 }
 
 const NO_BODY: ChainBody = { present: false, buffer: async () => ({ kind: 'aborted' }) }

@@ -127,7 +127,7 @@ export class InboundListener implements InboundTarget {
     return terminator
   }
 
-  #securedByServer(socket: TLSSocket, { clients, certificate, key }: GatewayTlsServer): void {
+  #securedByServer(socket: TLSSocket, { clients, certificate, key, hosts }: GatewayTlsServer): void {
     socket.on('error', () => {})
     const sni = typeof socket.servername === 'string' ? socket.servername.toLowerCase() : ''
     const peer = clients === null ? null : verifyPeer(socket, { ...clients, id: '', certificate, key })
@@ -137,7 +137,7 @@ export class InboundListener implements InboundTarget {
       return
     }
     const connection = describeConnection(socket, this.config.port, sni, peer, '', true, this.#endsOf(socket))
-    this.#serve(socket, sni, connection, peer === null ? 'tls' : 'mtls')
+    this.#serve(socket, sni, connection && { ...connection, hosts }, peer === null ? 'tls' : 'mtls')
   }
 
   #endsOf(socket: Socket): ProxiedEnds | null {

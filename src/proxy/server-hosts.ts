@@ -1,4 +1,3 @@
-import type { EdgeConfig } from './edge-config.ts'
 import { type LocalReply, textReply } from './local-reply.ts'
 
 /** Whether a server's host, `*`, `*.SUFFIX` or a name, takes a lower-case name. */
@@ -9,11 +8,12 @@ export function hostMatches(pattern: string, name: string): boolean {
 }
 
 /**
- * What a gateway answers to a request that the policies have let through and no server of its port takes, or whose server
- * wants it in TLS. Null: it goes on. `forwardedProto` is what X-Forwarded-Proto came to.
+ * What a gateway answers to a request that the policies have let through and no server of its connection takes, or whose
+ * server wants it in TLS. Null: it goes on. `forwardedProto` is what X-Forwarded-Proto came to.
  */
 export function serverReply(
-  { hosts, redirected }: EdgeConfig,
+  hosts: readonly string[],
+  redirected: readonly string[],
   { host, path }: { readonly host: string; readonly path: string },
   forwardedProto: string | undefined,
 ): LocalReply | null {

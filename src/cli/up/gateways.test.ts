@@ -160,6 +160,9 @@ test('a server ends TLS by its name, and asks for certificates where it is MUTUA
   assert.match(await encrypted(port, request('/denied', 'x.b.example'), identity), /^HTTP\/1\.1 403 /)
   assert.equal(await encrypted(port, request('/', 'x.b.example'), { servername: 'x.b.example' }), '')
   assert.equal(await encrypted(port, request('/', 'c.example'), { servername: 'c.example' }), '')
+  // Whoever came in without a certificate does not reach the hosts of the server that asks for one.
+  const across = await encrypted(port, request('/', 'x.b.example'), { servername: 'a.example' })
+  assert.match(across, /^HTTP\/1\.1 404 /)
   assert.equal(await plain(port, request('/', 'a.example')), '')
 })
 
