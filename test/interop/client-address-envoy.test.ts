@@ -18,6 +18,8 @@ import type { ProxyServer } from '#src/proxy/index.ts'
 import { createProxy } from '#src/proxy/index.ts'
 import { echo, silent } from '#src/proxy/support.test.fixture.ts'
 import { parseSource } from '#src/source/parse.ts'
+import { createExplainer, type Explainer } from '#src/tools/explain.ts'
+import { decodeRequest, isProblem } from '#src/tools/request.ts'
 import { pairs, type RunningBootstrap, startApp, startBootstrap } from './envoy.ts'
 import { peer } from './peers.ts'
 
@@ -331,6 +333,7 @@ describe('the client’s address beside Envoy', { skip: 'skip' in found ? found.
   let envoy: RunningBootstrap
   let proxy: ProxyServer
   const theirs = new Map<string, number>()
+  const explainers = new Map<string, Explainer>()
   const ours = new Map<string, number>()
 
   before(async () => {
@@ -370,6 +373,11 @@ describe('the client’s address beside Envoy', { skip: 'skip' in found ? found.
         client: () => assert.fail('no provider is asked'),
       })
       theirs.set(profile.name, port)
+      // `explain` is told what a PROXY header says by other fields.
+      if (profile.proxyProtocol !== true) {
+        const options = { mesh, workload, port, keys: createOfflineKeySource(), now: Date.now, ask: null }
+        explainers.set(profile.name, createExplainer(options))
+      }
       inbound.push(...config.inbound.map((one) => ({ ...one, id: profile.name })))
     }
     const folder = mkdtempSync(join(tmpdir(), 'envoy-'))
@@ -389,6 +397,20 @@ describe('the client’s address beside Envoy', { skip: 'skip' in found ? found.
     application?.server.close()
   })
 
+  /** What `explain` says of a request from the loopback; null where it is not asked. */
+  async function decisionOf(profile: string, bytes: string): Promise<string | null> {
+    const explainer = explainers.get(profile)
+    if (explainer === undefined) return null
+    const [first = '', ...lines] = bytes.split('\r\n\r\n', 1).join('').split('\r\n')
+    const headers = lines.map((line) => [line.slice(0, line.indexOf(':')), line.slice(line.indexOf(':') + 1).trim()])
+    const rest = headers.filter(([name]) => name !== 'Host' && name !== 'Connection')
+    const decoded = decodeRequest({ method: 'GET', path: first.split(' ')[1], host: 'h', headers: rest })
+    if (isProblem(decoded)) assert.fail(decoded.message)
+    const explanation = await explainer.explain(decoded, { trace: false })
+    if (isProblem(explanation)) assert.fail(explanation.message)
+    return explanation.decision.decision
+  }
+
   async function disagreements(profile: string, hosts: readonly string[], sent: readonly string[]): Promise<object[]> {
     const different: object[] = []
     for (const host of hosts) {
@@ -397,6 +419,10 @@ describe('the client’s address beside Envoy', { skip: 'skip' in found ? found.
           outcome(host, theirs.get(profile) as number, bytes),
           outcome(host, ours.get(profile) as number, bytes),
         ])
+        const explained = host === '127.0.0.1' ? await decisionOf(profile, bytes) : null
+        if (explained !== null && (explained === 'deny') !== (envoys.status === 403)) {
+          different.push({ bytes: bytes.slice(0, 200), envoys, explained })
+        }
         if (!isDeepStrictEqual(envoys, here)) different.push({ host, bytes: bytes.slice(0, 200), envoys, here })
       }
     }
