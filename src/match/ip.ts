@@ -69,6 +69,8 @@ export function blockContains(block: IpBlock, address: IpAddress): boolean {
 export function printIp(ip: IpAddress): string {
   if (!ip.v6) return [ip.a >>> 24, (ip.a >>> 16) & 255, (ip.a >>> 8) & 255, ip.a & 255].join('.')
   if (ip.a === 0 && ip.b === 0 && ip.c === 0xffff) return `::ffff:${printIp({ ...ip, v6: false, a: ip.d })}`
+  // As inet_ntop, and so Envoy, writes an address that only its last 32 bits tell from zero.
+  if (ip.a === 0 && ip.b === 0 && ip.c === 0 && ip.d >>> 16 !== 0) return `::${printIp({ ...ip, v6: false, a: ip.d })}`
   const groups = [ip.a, ip.b, ip.c, ip.d].flatMap((word) => [word >>> 16, word & 0xffff])
   const text = groups.map((group) => group.toString(16)).join(':')
   // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes `::`.

@@ -247,3 +247,26 @@ test('the Sidecar that selects the workload wins', () => {
   assert.equal(name(root, other), 'root')
   assert.equal(name(other), null)
 })
+
+test('STRICT asks nothing of the clients of a gateway', () => {
+  const text = (labels: string) => `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: gw, namespace: foo }
+spec: { selector: { matchLabels: { app: gw } }, template: { metadata: { labels: { app: gw } } } }
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: g, namespace: foo }
+spec: { selector: { app: ${labels} }, servers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ["*"] }] }
+---
+apiVersion: security.istio.io/v1
+kind: PeerAuthentication
+metadata: { name: default, namespace: foo }
+spec: { mtls: { mode: STRICT } }
+`
+  const modeOf = (labels: string) => {
+    const { mesh } = loadMesh(parseSource('mesh.yaml', text(labels)).documents)
+    return mtlsModeFor(mesh, mesh.workloads.get('foo/gw') ?? assert.fail(), 80)
+  }
+  assert.deepEqual([modeOf('gw'), modeOf('other')], ['PERMISSIVE', 'STRICT'])
+})

@@ -38,7 +38,7 @@ export function jwtRulesFor(mesh: Mesh, workload: Workload, service: TargetServi
 /**
  * The mTLS mode of a workload's port: the port's, else the workload's, the namespace's, the mesh's, else PERMISSIVE. The
  * oldest policy of a level wins, UNSET asks the next level, and a policy of the root namespace with a selector counts for
- * nothing.
+ * nothing. A gateway's servers say for themselves who needs a certificate, so that STRICT refuses nobody there.
  */
 export function mtlsModeFor(mesh: Mesh, workload: Workload, port: number): Exclude<MtlsMode, 'UNSET'> {
   let own: PeerAuthentication | null = null
@@ -54,7 +54,11 @@ export function mtlsModeFor(mesh: Mesh, workload: Workload, port: number): Exclu
     }
   }
   const modes = [own?.portLevelMtls.get(port), own?.mtls, namespace?.mtls, root?.mtls]
-  for (const mode of modes) if (mode !== undefined && mode !== 'UNSET') return mode
+  const { kind } = workload.role
+  const gateway = kind === 'gateway' || kind === 'gatewayApi'
+  for (const mode of modes) {
+    if (mode !== undefined && mode !== 'UNSET') return gateway && mode === 'STRICT' ? 'PERMISSIVE' : mode
+  }
   return 'PERMISSIVE'
 }
 

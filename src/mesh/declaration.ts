@@ -2,6 +2,7 @@ import type { Diagnostic } from '../source/diagnostic.ts'
 import { diagnostic } from '../source/diagnostic.ts'
 import type { Json, Path, SourceDocument } from '../source/document.ts'
 import { embedded } from '../source/embedded.ts'
+import { valueAt } from '../source/value.ts'
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { Authorizer } from './authorizer.ts'
 import { authorizationPolicy, toAuthorizationPolicy } from './decode/authorization-policy.ts'
@@ -11,7 +12,7 @@ import type { Decoder } from './decode/decoder.ts'
 import { gateway, kubernetesGateway, toGateway, toKubernetesGateway } from './decode/gateway.ts'
 import { operator } from './decode/istio-operator.ts'
 import { bare, configMap, controller, pod, service, toService } from './decode/kubernetes.ts'
-import { meshConfig, toMeshConfig } from './decode/mesh-config.ts'
+import { meshConfig, proxyConfig, toMeshConfig } from './decode/mesh-config.ts'
 import type { RawMeta } from './decode/meta.ts'
 import { peerAuthentication, toPeerAuthentication } from './decode/peer-authentication.ts'
 import { policyTest, toPolicyTest } from './decode/policy-test.ts'
@@ -20,6 +21,7 @@ import { serviceEntry, toServiceEntry } from './decode/service-entry.ts'
 import { sidecar, toSidecar } from './decode/sidecar.ts'
 import { workloadEntry, workloadGroup } from './decode/workload-group.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
+import { type GatewayTopology, PROXY_CONFIG_ANNOTATION } from './gateway-topology.ts'
 import { type UsedKind, writtenAs } from './kinds.ts'
 import type { MeshConfig } from './mesh-config.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
@@ -129,7 +131,7 @@ class DocumentDecoding {
       case 'KubernetesGateway':
         return this.#resource(unfolded, kubernetesGateway, (raw, meta, origin) => ({
           kind,
-          resource: toKubernetesGateway(raw, meta, origin),
+          resource: toKubernetesGateway(raw, meta, origin, this.#topology(unfolded, gatewayAnnotations(raw.spec))),
         }))
       case 'WorkloadEntry':
         return this.#resource(unfolded, workloadEntry, (raw, meta, origin) => ({
@@ -162,12 +164,18 @@ class DocumentDecoding {
       case 'Job':
         return this.#resource(unfolded, controller, (raw, meta, origin) => ({
           kind: 'workload',
-          resource: fromController(kind, raw.spec, meta, origin),
+          resource: fromController(
+            kind,
+            raw.spec,
+            meta,
+            origin,
+            this.#topology(unfolded, ['spec', 'template', 'metadata']),
+          ),
         }))
       case 'Pod':
         return this.#resource(unfolded, pod, (raw, meta, origin) => ({
           kind: 'workload',
-          resource: fromPod(raw, meta, origin),
+          resource: fromPod(raw, meta, origin, this.#topology(unfolded, ['metadata'])),
         }))
       case 'ServiceAccount':
         return this.#resource(unfolded, bare, () => ({ kind: 'name' }))
@@ -229,6 +237,17 @@ class DocumentDecoding {
     return inner.document === null ? null : this.#meshConfig(inner.document, [], inner.document.value)
   }
 
+  /** What the annotation of the proxy says in the metadata at `within`. */
+  #topology({ document, path }: Unfolded, within: Path): GatewayTopology | null {
+    const place = [...path, ...within, 'annotations', PROXY_CONFIG_ANNOTATION]
+    if (typeof valueAt(document.value, place) !== 'string') return null
+    const inner = embedded(document, place)
+    this.diagnostics.push(...inner.diagnostics)
+    if (inner.document === null || inner.document.value === null) return null
+    const value = inner.document.value as Unfolded['value']
+    return this.#decode({ document: inner.document, path: [], value }, proxyConfig)?.gatewayTopology ?? null
+  }
+
   #meshConfig(document: SourceDocument, path: Path, value: Json): Declaration | null {
     const raw = this.#decode({ document, path, value: value as Unfolded['value'] }, meshConfig)
     if (raw === undefined) return null
@@ -237,4 +256,9 @@ class DocumentDecoding {
     const kind = 'MeshConfig'
     return { kind, config, origin, value, identity: kind, namespace: null }
   }
+}
+
+/** Where the annotations of a gateway's Pods come from. */
+function gatewayAnnotations({ infrastructure }: { readonly infrastructure: object | null }): Path {
+  return infrastructure === null ? ['metadata'] : ['spec', 'infrastructure']
 }

@@ -1,3 +1,4 @@
+import type { GatewayTopology } from './gateway-topology.ts'
 import type { Labels, Resource } from './resource.ts'
 import type { PortProtocol } from './workload.ts'
 
@@ -15,7 +16,27 @@ export interface GatewayServer {
   readonly name: string
   readonly protocol: PortProtocol
   readonly hosts: readonly string[]
+  /** An IP address or empty (all addresses). */
+  readonly bind: string
+  /** Null: plaintext. */
+  readonly tls: ServerTls | null
 }
+
+/** What a server says of TLS; texts are empty where it does not say. */
+export interface ServerTls {
+  readonly httpsRedirect: boolean
+  readonly mode: 'PASSTHROUGH' | 'SIMPLE' | 'MUTUAL' | 'AUTO_PASSTHROUGH' | 'ISTIO_MUTUAL' | 'OPTIONAL_MUTUAL'
+  /** Paths of files. */
+  readonly serverCertificate: string
+  readonly privateKey: string
+  readonly caCertificates: string
+  readonly minProtocolVersion: TlsProtocol
+  readonly maxProtocolVersion: TlsProtocol
+  /** Names of the fields that are set beside these. */
+  readonly others: readonly string[]
+}
+
+export type TlsProtocol = 'TLS_AUTO' | 'TLSV1_0' | 'TLSV1_1' | 'TLSV1_2' | 'TLSV1_3'
 
 /** `gateway.networking.k8s.io` Gateway: a workload by its own name. */
 export interface KubernetesGateway extends Resource {
@@ -25,12 +46,16 @@ export interface KubernetesGateway extends Resource {
   /** Labels and annotations of its Pods: `spec.infrastructure`'s, or without one the Gateway's own. */
   readonly labels: Labels
   readonly annotations: Labels
+  /** Of its Pods' annotation `proxy.istio.io/config`; null without. */
+  readonly topology: GatewayTopology | null
 }
 
 export interface KubernetesListener {
   readonly port: number
   readonly name: string
   readonly protocol: PortProtocol
+  /** `*.SUFFIX` or a name; empty: any. */
+  readonly hostname: string
 }
 
 /** The GatewayClass of waypoints, and the only one that a policy can target. */

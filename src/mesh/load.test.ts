@@ -370,7 +370,7 @@ test('the mesh configuration, in each of its places', () => {
       trustDomainAliases: ['old'],
       rootNamespace: 'root',
       pathNormalization: 'MERGE_SLASHES',
-      numTrustedProxies: 2,
+      gatewayTopology: { numTrustedProxies: 2, proxyProtocol: false, forwardClientCertDetails: 'SANITIZE_SET' },
       providers: [
         {
           kind: 'grpc',

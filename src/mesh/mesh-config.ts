@@ -1,3 +1,4 @@
+import type { GatewayTopology } from './gateway-topology.ts'
 import type { Provider } from './provider.ts'
 import type { Origin } from './resource.ts'
 
@@ -16,8 +17,8 @@ export interface MeshConfig {
   readonly providers: readonly Provider[]
   /** Names of extensionProviders of other kinds (tracers, loggers): known, but not usable by CUSTOM. */
   readonly otherProviders: readonly string[]
-  /** `defaultConfig.gatewayTopology.numTrustedProxies`, default 0. */
-  readonly numTrustedProxies: number
+  /** `defaultConfig.gatewayTopology`; a workload's own annotation replaces it: `gatewayTopologyFor`. */
+  readonly gatewayTopology: GatewayTopology
   /** Null when no mesh configuration was read and the defaults apply. */
   readonly origin: Origin | null
 }

@@ -2,6 +2,7 @@ import type { ControllerSpec, PodSpec, RawPod } from './decode/kubernetes.ts'
 import { NO_POD } from './decode/kubernetes.ts'
 import { kubernetesProtocol } from './decode/port.ts'
 import { GATEWAY_NAME_LABEL, type KubernetesGateway, WAYPOINT_CLASS } from './gateway.ts'
+import type { GatewayTopology } from './gateway-topology.ts'
 import { labelOf } from './labels.ts'
 import type { Labels, Meta, Origin } from './resource.ts'
 import type { Endpoint } from './service.ts'
@@ -14,6 +15,8 @@ export interface WorkloadSource {
   readonly origin: Origin
   readonly labels: Labels
   readonly annotations: Labels
+  /** Of its annotation `proxy.istio.io/config`; null without. */
+  readonly topology: GatewayTopology | null
   readonly serviceAccount: string
   readonly ports: readonly WorkloadPort[]
   /** The labels of its Pods and entries; null for what has none, such as a Pod. */
@@ -25,7 +28,13 @@ export interface WorkloadSource {
 
 const DEFAULT_SERVICE_ACCOUNT = 'default'
 
-export function fromController(kind: WorkloadKind, spec: ControllerSpec, meta: Meta, origin: Origin): WorkloadSource {
+export function fromController(
+  kind: WorkloadKind,
+  spec: ControllerSpec,
+  meta: Meta,
+  origin: Origin,
+  topology: GatewayTopology | null,
+): WorkloadSource {
   const { template } = spec
   return {
     kind,
@@ -33,6 +42,7 @@ export function fromController(kind: WorkloadKind, spec: ControllerSpec, meta: M
     origin,
     labels: template.metadata.labels,
     annotations: template.metadata.annotations,
+    topology,
     ...fromPodSpec(template.spec),
     selector: nonEmpty(spec.selector.matchLabels ?? template.metadata.labels),
     addresses: [],
@@ -40,7 +50,7 @@ export function fromController(kind: WorkloadKind, spec: ControllerSpec, meta: M
   }
 }
 
-export function fromPod(pod: RawPod, meta: Meta, origin: Origin): WorkloadSource {
+export function fromPod(pod: RawPod, meta: Meta, origin: Origin, topology: GatewayTopology | null): WorkloadSource {
   const { podIP, podIPs } = pod.status
   const addresses = [podIP, ...podIPs.map((entry) => entry.ip)].filter((address) => address !== '')
   return {
@@ -49,6 +59,7 @@ export function fromPod(pod: RawPod, meta: Meta, origin: Origin): WorkloadSource
     origin,
     labels: meta.labels,
     annotations: meta.annotations,
+    topology,
     ...fromPodSpec(pod.spec ?? NO_POD),
     selector: null,
     addresses: [...new Set(addresses)],
@@ -68,6 +79,7 @@ export function fromEntry(
     origin,
     labels: entry.labels,
     annotations: meta.annotations,
+    topology: null,
     serviceAccount: entry.serviceAccount === '' ? DEFAULT_SERVICE_ACCOUNT : entry.serviceAccount,
     ports: [...entry.ports].map(([name, number]) => ({
       name,
@@ -97,6 +109,7 @@ export function fromKubernetesGateway(gateway: KubernetesGateway): WorkloadSourc
       'gateway.istio.io/managed': waypoint ? 'istio.io-mesh-controller' : 'istio.io-gateway-controller',
     },
     annotations: gateway.annotations,
+    topology: gateway.topology,
     serviceAccount: account ?? made ?? (waypoint ? meta.name : `${meta.name}-${className}`),
     ports: gateway.listeners.map(({ port, name, protocol }) => ({ number: port, name, protocol })),
     selector: { [GATEWAY_NAME_LABEL]: meta.name },

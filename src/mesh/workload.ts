@@ -1,3 +1,4 @@
+import type { GatewayTopology } from './gateway-topology.ts'
 import type { Labels, Origin } from './resource.ts'
 
 export type WorkloadKind =
@@ -33,6 +34,8 @@ export interface Workload {
   readonly ports: readonly WorkloadPort[]
   /** Where it can be reached: WorkloadEntry addresses, Pod IPs. */
   readonly addresses: readonly string[]
+  /** As its annotation `proxy.istio.io/config` says; absent: the mesh's. */
+  readonly topology?: GatewayTopology
   readonly origin: Origin | null
 }
 

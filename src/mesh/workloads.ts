@@ -70,6 +70,7 @@ export function assembleWorkloads(
       role: roleOf(source, selecting, gatewayClasses),
       ports: portsOf(source, front, selecting),
       addresses: [...new Set(addressed.flatMap((member) => member.addresses))],
+      ...(source.topology === null ? {} : { topology: source.topology }),
       origin: source.origin,
     })
     for (const member of addressed) {

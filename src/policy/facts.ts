@@ -12,6 +12,8 @@ export interface ConnectionFacts {
   readonly peer: string
   /** The socket's peer, whatever headers or a PROXY header say. */
   readonly sourceIp: IpAddress
+  /** The client's as a PROXY header tells it; absent without one. */
+  readonly remoteIp?: IpAddress
   readonly destinationIp: IpAddress
   /** The workload's own port, not the Service's. */
   readonly destinationPort: number
@@ -69,7 +71,7 @@ export class Facts {
     this.lowerHost = asciiLower(this.host)
     this.scheme = request?.scheme ?? ''
     this.headers = request?.headers ?? null
-    this.remoteIp = request?.remoteIp ?? connection.sourceIp
+    this.remoteIp = request?.remoteIp ?? connection.remoteIp ?? connection.sourceIp
     this.path = request?.path ?? ''
     this.urlPath = cutPath(this.path)
   }

@@ -4,6 +4,7 @@ import type { PathMode } from '../match/request-path.ts'
 import type { SocketEndpoint } from '../mesh/sidecar.ts'
 import type { Policies } from './authorize.ts'
 import type { ClientTls } from './client-tls.ts'
+import type { EdgeConfig } from './edge-config.ts'
 
 /** Everything that one proxy process listens on, and what it enforces there. */
 export interface ProxyConfig {
@@ -32,6 +33,8 @@ export interface InboundConfig extends ListenerConfig {
   readonly port: number
   readonly application: SocketEndpoint
   readonly mtls: MtlsConfig
+  /** How a gateway treats clients that no proxy of the mesh stands before; null at a sidecar. */
+  readonly edge: EdgeConfig | null
   readonly pathMode: PathMode
   readonly policies: Policies
 }

@@ -1,7 +1,9 @@
 import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator, type RequestAuthenticatorOptions } from '../authn/request-authenticator.ts'
 import type { CheckClient } from '../extauthz/check.ts'
+import type { IpAddress } from '../match/ip.ts'
 import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
+import { gatewayTopologyFor } from '../mesh/gateway-topology.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Provider } from '../mesh/provider.ts'
 import { usableProvider } from '../mesh/providers.ts'
@@ -11,6 +13,9 @@ import type { PortProtocol, Workload } from '../mesh/workload.ts'
 import type { Policies } from './authorize.ts'
 import { CompiledPolicies } from './compiled-policies.ts'
 import type { InboundConfig, ListenAddress, OutboundConfig, ProxyConfig, WorkloadIdentity } from './config.ts'
+import type { EdgeConfig } from './edge-config.ts'
+import { looksAtEnvoyHeaders } from './envoy-headers.ts'
+import type { GatewayTls } from './gateway-tls.ts'
 import { routesOf } from './routes.ts'
 
 /** A workload whose proxy runs here. */
@@ -28,6 +33,15 @@ export interface LocalIngress {
   readonly protocol: PortProtocol
   readonly listen: ListenAddress
   readonly application: SocketEndpoint
+  /** What a gateway's servers on this port say; absent elsewhere. */
+  readonly servers?: LocalServers
+}
+
+export interface LocalServers {
+  /** As in `EdgeConfig`. */
+  readonly tls: GatewayTls | null
+  readonly hosts: readonly string[]
+  readonly redirected: readonly string[]
 }
 
 export interface LocalEgress {
@@ -47,6 +61,10 @@ export interface ConfigureInput {
   /** How tokens are verified. */
   readonly tokens?: RequestAuthenticatorOptions
   readonly client: (provider: Provider) => CheckClient
+  /** An address of this machine that is none of the loopback, for X-Forwarded-For; null or absent without. */
+  readonly ownAddress?: IpAddress | null
+  /** Whether gateways drop all `x-envoy-` fields of clients, even where a policy or a provider may look at them. */
+  readonly dropEnvoyHeaders?: boolean
   /** Kept from one configuration to the next, so that only policies that changed are compiled. */
   readonly compiled?: CompiledPolicies
 }
@@ -104,7 +122,9 @@ function inboundOf(
   policies: PoliciesFor,
 ): InboundConfig {
   const { mesh } = input
-  const mode = mtlsModeFor(mesh, workload, ingress.port)
+  const edge = edgeOf(input, workload, ingress)
+  // PeerAuthentication is about what comes from within the mesh: a gateway's servers say for themselves.
+  const mode = edge === null ? mtlsModeFor(mesh, workload, ingress.port) : 'DISABLE'
   const protocol = forwardsHttp(ingress.protocol) ? 'http' : 'tcp'
   return {
     id: inboundId(workload, ingress),
@@ -114,8 +134,25 @@ function inboundOf(
     port: ingress.port,
     application: ingress.application,
     mtls: mode === 'DISABLE' ? { mode } : { mode, identity: input.identity(workload) },
+    edge,
     pathMode: mesh.config.pathNormalization,
     policies: policies(protocol),
+  }
+}
+
+/** What a gateway does that a sidecar does not; null for a sidecar. */
+function edgeOf(input: ConfigureInput, workload: Workload, { servers }: LocalIngress): EdgeConfig | null {
+  const { kind } = workload.role
+  if (kind !== 'gateway' && kind !== 'gatewayApi') return null
+  const { numTrustedProxies, proxyProtocol, forwardClientCertDetails } = gatewayTopologyFor(input.mesh, workload)
+  return {
+    trustedHops: numTrustedProxies,
+    proxyProtocol,
+    forwardClientCertificate: forwardClientCertDetails,
+    own: input.ownAddress ?? null,
+    // What a trusted proxy in front has written may be meant.
+    dropEnvoyHeaders: input.dropEnvoyHeaders === true || (numTrustedProxies === 0 && !looksAtEnvoyHeaders(input.mesh)),
+    ...(servers ?? { tls: null, hosts: ['*'], redirected: [] }),
   }
 }
 

@@ -7,6 +7,7 @@ import type { AuthorizedConnection } from './authorize.ts'
 import type { MtlsConfig, WorkloadIdentity } from './config.ts'
 import { leadsToRoot, presentedChain, rootsOf } from './peer-chain.ts'
 import type { RefusalCause } from './peer-refusal.ts'
+import type { ProxiedEnds } from './proxy-protocol.ts'
 
 /** What mutual TLS has told about a connection's peer. */
 export interface MutualTls {
@@ -25,6 +26,10 @@ export interface MutualTls {
 export interface InboundConnection extends AuthorizedConnection {
   /** Null on plaintext. */
   readonly mtls: MutualTls | null
+  /** Whether it is encrypted, with a certificate of the peer or without. */
+  readonly secure: boolean
+  /** The hosts of the gateway's server that has ended its TLS: requests for others are not served on it. */
+  readonly hosts?: readonly string[]
 }
 
 export type Verified = MutualTls | { readonly refused: RefusalCause; readonly reason: string }
@@ -85,6 +90,7 @@ const ROOT_REMOVED: Ended = {
 /**
  * Facts of an accepted socket. `port` is the one that policies see. Null when the peer has reset the connection: its
  * address is gone then, while a request that came before may still be read, and no rule on addresses could judge it.
+ * `ends` is what a PROXY header has told.
  */
 export function describeConnection(
   socket: Socket,
@@ -92,18 +98,21 @@ export function describeConnection(
   sni: string,
   mtls: MutualTls | null,
   ownId: string,
+  secure = mtls !== null,
+  ends: ProxiedEnds | null = null,
 ): InboundConnection | null {
   const sourceIp = ipOf(socket.remoteAddress)
   const destinationIp = ipOf(socket.localAddress)
   if (sourceIp === null || destinationIp === null) return null
-  return describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, mtls, ownId)
+  const connection = describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, mtls, ownId, secure)
+  return ends === null ? connection : behindProxy(connection, ends)
 }
 
 /** The same for the log of a connection that is refused before it has an identity; unknown addresses are zero. */
 export function describeRefused(socket: Socket, port: number, sni: string): InboundConnection {
   const sourceIp = ipOf(socket.remoteAddress) ?? UNSPECIFIED
   const destinationIp = ipOf(socket.localAddress) ?? UNSPECIFIED
-  return describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, null, '')
+  return describe(sourceIp, socket.remotePort ?? 0, destinationIp, port, sni, null, '', false)
 }
 
 function describe(
@@ -114,6 +123,7 @@ function describe(
   sni: string,
   mtls: MutualTls | null,
   ownId: string,
+  secure: boolean,
 ): InboundConnection {
   const peer = mtls?.peer ?? ''
   return {
@@ -121,6 +131,22 @@ function describe(
     source: { ip: printIp(sourceIp), port: sourcePort, principal: peer },
     destination: { ip: printIp(destinationIp), port, principal: mtls === null ? '' : ownId },
     mtls,
+    secure,
+  }
+}
+
+/**
+ * What Envoy changes behind a PROXY header: the destination is the one that the client had reached, the client's address
+ * is what `remote.ip` and providers see, and `source.ip` stays the socket's.
+ */
+function behindProxy(connection: InboundConnection, ends: ProxiedEnds): InboundConnection {
+  const { facts, source, destination } = connection
+  const { destinationPort } = ends
+  return {
+    ...connection,
+    facts: { ...facts, remoteIp: ends.source, destinationIp: ends.destination, destinationPort },
+    source: { ...source, ip: printIp(ends.source), port: ends.sourcePort },
+    destination: { ...destination, ip: printIp(ends.destination), port: destinationPort },
   }
 }
 

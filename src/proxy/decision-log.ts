@@ -42,6 +42,7 @@ export function loggedConnection({ facts }: Pick<InboundConnection, 'facts'>): L
       port: facts.destinationPort,
       ...(sni === '' ? {} : { sni }),
     },
+    ...(facts.remoteIp === undefined ? {} : { remoteIp: printIp(facts.remoteIp) }),
   }
 }
 

@@ -5,6 +5,7 @@ import { type IpAddress, parseIp, printIp } from '../match/ip.ts'
 import { readEdgeHead } from './edge-head.ts'
 import { remoteIpOf } from './remote-ip.ts'
 
+const strict = { forwardClientCertificate: 'SANITIZE_SET', dropEnvoyHeaders: false } as const
 const ip = (text: string): IpAddress => parseIp(text) ?? assert.fail(text)
 
 test('whose address counts depends on how many proxies are believed', () => {
@@ -46,6 +47,7 @@ test('a gateway takes nobody at their word', () => {
     const head = readEdgeHead(raw, {
       ...{ pathMode: 'BASE', secure: false, clientCertificate: null, upgrade: false },
       ...{ trustedHops, peer: ip(peer), own: ip('10.0.0.2') },
+      ...strict,
     })
     return head.kind === 'head' ? head : assert.fail(head.details)
   }
@@ -69,12 +71,13 @@ test('a gateway takes nobody at their word', () => {
 
 test('an IPv4 address within IPv6 is written with dots, as by Envoy', () => {
   assert.equal(printIp(ip('::ffff:cb00:7107')), '::ffff:203.0.113.7')
-  assert.equal(printIp(ip('::cb00:7107')), '::cb00:7107')
+  assert.equal(printIp(ip('::cb00:7107')), '::203.0.113.7')
+  assert.equal(printIp(ip('::7107')), '::7107')
 })
 
 test('a gateway refuses a target of https on a plaintext connection', () => {
   const raw = { method: 'GET', url: 'https://h/a', httpVersionMajor: 1, httpVersionMinor: 1, rawHeaders: ['host', 'h'] }
-  const options = { pathMode: 'BASE', clientCertificate: null, upgrade: false, trustedHops: 0 } as const
+  const options = { pathMode: 'BASE', clientCertificate: null, upgrade: false, trustedHops: 0, ...strict } as const
   const ends = { peer: ip('9.9.9.9'), own: ip('10.0.0.1') }
   const plain = readEdgeHead(raw, { ...options, ...ends, secure: false })
   assert.deepEqual(plain.kind === 'refused' && [plain.status, plain.body, plain.details], [

@@ -2,24 +2,26 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { CheckOutcome } from '../extauthz/check.ts'
 import type { Provider } from '../mesh/provider.ts'
-import type { ChainBody, ChainRequest, Outcome } from './authorize.ts'
+import type { ChainBody, ChainRequest, Outcome, Permit } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { InboundConfig } from './config.ts'
 import type { InboundConnection } from './connection.ts'
-import { refusalNow } from './connection.ts'
+import { connectionRefusal } from './connection-refusal.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
+import type { EdgeHead } from './edge-head.ts'
 import { forward } from './forward.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers } from './http-server.ts'
+import { readInboundHead } from './inbound-head.ts'
 import { sendLastBytes } from './last-bytes.ts'
-import { textReply } from './local-reply.ts'
+import { type LocalReply, textReply } from './local-reply.ts'
 import { refusedDecision, refusedReply, refusesRawGrpc } from './refused-head.ts'
 import { remoteIpOf } from './remote-ip.ts'
 import { rawReply, writeReply } from './reply.ts'
 import { RequestBody } from './request-body.ts'
 import type { RefusedHead, RequestHead } from './request-head.ts'
-import { readHead } from './request-head.ts'
+import { serverReply } from './server-hosts.ts'
 import type { Telemetry } from './telemetry.ts'
 import { tunnel } from './tunnel.ts'
 import type { Upstream } from './upstream.ts'
@@ -50,7 +52,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   request(context: InboundContext, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
-    const refusal = refusalNow(context.connection, config.mtls)
+    const refusal = connectionRefusal(context.connection, config)
     if (refusal !== null) {
       if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
       record.decide(deniedConnection('peer', null, refusal.details))
@@ -59,7 +61,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       return
     }
     response.once('close', () => record.end(response.headersSent ? response.statusCode : null))
-    const head = readHead(request, headOptions(config, context.connection, false))
+    const head = readInboundHead(request, config, context.connection, false)
     if (head.kind === 'refused') {
       this.#refuseHead(head, record, request, response, expectsContinue)
       return
@@ -73,12 +75,14 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       record,
       (outcome) => {
         if (response.destroyed || response.headersSent) return
-        if (outcome.kind === 'permitted') {
+        const reply = outcome.kind === 'refused' ? outcome.reply : lateReply(config, context.connection, outcome.permit)
+        if (outcome.kind === 'permitted' && reply === null) {
           forward(outcome.permit, body, response, upstream, (failure) =>
             this.#telemetry.upstreamFailed(config.workload, failure),
           )
-        } else {
-          writeReply(response, outcome.reply, outcome.responseChanges, body.awaitsContinue)
+        } else if (reply !== null) {
+          const changes = outcome.kind === 'refused' ? outcome.responseChanges : outcome.permit.responseChanges
+          writeReply(response, reply, changes, body.awaitsContinue)
           body.discard()
         }
       },
@@ -93,7 +97,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
     socket.on('error', () => {})
-    const refusal = refusalNow(context.connection, config.mtls)
+    const refusal = connectionRefusal(context.connection, config)
     if (refusal !== null) {
       if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
       record.decide(deniedConnection('peer', null, refusal.details))
@@ -105,7 +109,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       record.end(status)
       sendLastBytes(socket, bytes)
     }
-    const parsed = readHead(request, headOptions(config, context.connection, true))
+    const parsed = readInboundHead(request, config, context.connection, true)
     if (parsed.kind === 'refused') {
       const grpc = refusesRawGrpc(parsed, request.rawHeaders)
       const reply = refusedReply(parsed, grpc)
@@ -121,9 +125,12 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       config,
       record,
       (outcome) => {
+        const late = outcome.kind === 'permitted' ? lateReply(config, context.connection, outcome.permit) : null
         if (socket.destroyed) record.end(null)
         else if (outcome.kind === 'refused') {
           refuse(rawReply(outcome.reply, outcome.responseChanges), outcome.reply.status)
+        } else if (late !== null) {
+          refuse(rawReply(late, outcome.permit.responseChanges), late.status)
         } else {
           tunnel(outcome.permit, socket, early, upstream, {
             answered: (status) => record.end(status),
@@ -187,22 +194,25 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   }
 }
 
-function headOptions(config: InboundConfig, connection: InboundConnection, upgrade: boolean) {
-  const { mtls } = connection
-  return { pathMode: config.pathMode, secure: mtls !== null, clientCertificate: mtls?.element ?? null, upgrade }
+/** What is answered here to a request that the policies have let through. */
+function lateReply({ edge }: InboundConfig, { hosts }: InboundConnection, permit: Permit): LocalReply | null {
+  const proto = permit.headers.get('x-forwarded-proto')
+  // Envoy finds no route for a request whose X-Forwarded-Proto is empty.
+  if (proto === '') return textReply(404, '')
+  return edge === null ? null : serverReply(hosts ?? edge.hosts, edge.redirected, permit, proto)
 }
 
 const NO_BODY: ChainBody = { present: false, buffer: async () => ({ kind: 'aborted' }) }
 
 function chainRequest(
   connection: InboundConnection,
-  head: RequestHead,
+  head: RequestHead | EdgeHead,
   time: number,
   body: ChainBody,
   client: ServerResponse | Duplex,
 ): ChainRequest {
   const { id, method, path, host, scheme, protocol, headers } = head
-  const remoteIp = remoteIpOf(headers, connection.facts.sourceIp)
+  const remoteIp = 'remoteIp' in head ? head.remoteIp : remoteIpOf(headers, connection.facts.sourceIp)
   let signal: AbortSignal | null = null
   const onAbort = () => {
     signal ??= abortedBy(client)

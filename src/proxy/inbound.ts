@@ -7,11 +7,15 @@ import type { InboundConnection } from './connection.ts'
 import { describeConnection, describeRefused, verifyPeer } from './connection.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
+import { seeFirstBytes } from './first-bytes.ts'
+import { GatewayTerminator, type GatewayTls, type GatewayTlsServer, serverFor } from './gateway-tls.ts'
 import type { HttpServer } from './http-server.ts'
 import type { InboundContext, InboundTarget } from './inbound-http.ts'
 import { serveTcp } from './inbound-tcp.ts'
 import { HANDSHAKE_TIMEOUT } from './limits.ts'
+import type { RefusalCause } from './peer-refusal.ts'
 import { PeerWatch } from './peer-watch.ts'
+import { type ProxiedEnds, readProxyHeader } from './proxy-protocol.ts'
 import { ISTIO_ALPN, TlsTerminator } from './server-tls.ts'
 import type { Telemetry } from './telemetry.ts'
 import type { Upstream } from './upstream.ts'
@@ -30,6 +34,9 @@ export class InboundListener implements InboundTarget {
   readonly #watch: PeerWatch
   #tls: TlsTerminator | null = null
   #tlsProtocol: 'http' | 'tcp' = 'http'
+  readonly #terminators = new Map<GatewayTlsServer, GatewayTerminator>()
+  /** What PROXY headers of open connections have told, by `peerKey`. */
+  readonly #ends = new Map<string, ProxiedEnds>()
 
   constructor(config: InboundConfig, upstream: Upstream, http: HttpServer<InboundContext>, telemetry: Telemetry) {
     this.config = config
@@ -50,15 +57,106 @@ export class InboundListener implements InboundTarget {
     this.config = config
     this.upstream = upstream
     if (config.mtls.mode !== 'DISABLE' && this.#tls !== null) this.#tls.update(config.mtls.identity)
+    this.#terminators.clear()
   }
 
   accept(socket: Socket): void {
-    const { workload, mtls } = this.config
+    const { workload, edge } = this.config
     this.#telemetry.opened(workload)
     socket.once('close', () => this.#telemetry.closed(workload))
     socket.on('error', () => {})
-    if (mtls.mode === 'DISABLE') this.#plaintext(socket, '')
+    if (edge?.proxyProtocol === true) this.#proxied(socket)
+    else this.#begin(socket)
+  }
+
+  #begin(socket: Socket): void {
+    const { mtls, edge } = this.config
+    if (edge !== null && edge.tls !== null) this.#gateway(socket, edge.tls)
+    else if (mtls.mode === 'DISABLE') this.#plaintext(socket, '')
     else this.#sniff(socket)
+  }
+
+  /** A connection without a PROXY header says nothing about who is behind it. */
+  #proxied(socket: Socket): void {
+    seeFirstBytes<ProxiedEnds | 'malformed' | null>(
+      socket,
+      (bytes) => {
+        const header = readProxyHeader(bytes)
+        switch (header.kind) {
+          case 'more':
+            return header
+          case 'malformed':
+            return { kind: 'seen', taken: 0, value: 'malformed' }
+          case 'header':
+            return { kind: 'seen', taken: header.length, value: header.ends }
+          default:
+            return unreachable(header)
+        }
+      },
+      (ends) => {
+        if (ends === 'malformed') {
+          this.#refuse(socket, '', 'proxy_protocol_header_malformed')
+          return
+        }
+        if (ends !== null) {
+          const key = peerKey(socket)
+          this.#ends.set(key, ends)
+          socket.once('close', () => this.#ends.delete(key))
+        }
+        this.#begin(socket)
+      },
+    )
+  }
+
+  #gateway(socket: Socket, config: GatewayTls): void {
+    seeFirstBytes(
+      socket,
+      (bytes) => {
+        const sniffed = sniff(bytes)
+        return sniffed.kind === 'more'
+          ? { kind: 'more', wanted: bytes.length + 1 }
+          : { kind: 'seen', taken: 0, value: sniffed }
+      },
+      (sniffed) => {
+        const name = sniffed.kind === 'tls' ? sniffed.hello.serverName : ''
+        const server = sniffed.kind === 'tls' ? serverFor(config, name) : null
+        if (server === null) this.#refuse(socket, name, 'filter_chain_not_found')
+        else this.#terminator(server).serve(socket)
+      },
+    )
+  }
+
+  #terminator(server: GatewayTlsServer): GatewayTerminator {
+    const known = this.#terminators.get(server)
+    if (known !== undefined) return known
+    const terminator = new GatewayTerminator(server, {
+      secured: (socket) => this.#securedByServer(socket, server),
+      failed: (cause, reason) => this.#handshakeFailed(cause, reason),
+    })
+    this.#terminators.set(server, terminator)
+    return terminator
+  }
+
+  #securedByServer(socket: TLSSocket, { clients, certificate, key, hosts }: GatewayTlsServer): void {
+    socket.on('error', () => {})
+    const sni = typeof socket.servername === 'string' ? socket.servername.toLowerCase() : ''
+    const peer = clients === null ? null : verifyPeer(socket, { ...clients, id: '', certificate, key })
+    if (peer !== null && 'refused' in peer) {
+      this.#telemetry.peerRefused(this.config.workload, peer.refused, peer.reason)
+      this.#refuse(socket, sni, 'peer_identity_refused')
+      return
+    }
+    const connection = describeConnection(socket, this.config.port, sni, peer, '', true, this.#endsOf(socket))
+    this.#serve(socket, sni, connection && { ...connection, hosts }, peer === null ? 'tls' : 'mtls')
+  }
+
+  #endsOf(socket: Socket): ProxiedEnds | null {
+    return this.#ends.size === 0 ? null : (this.#ends.get(peerKey(socket)) ?? null)
+  }
+
+  #handshakeFailed(cause: RefusalCause, reason: string): void {
+    this.#telemetry.connection(this.config.workload, 'refused')
+    this.#telemetry.peerRefused(this.config.workload, cause, reason)
   }
 
   /** Reads until it is clear what the client speaks, then puts the bytes back. */
@@ -113,10 +211,7 @@ export class InboundListener implements InboundTarget {
       this.#tlsProtocol = protocol
       this.#tls = new TlsTerminator(mtls.identity, protocol, {
         secured: (secured) => this.#secured(secured),
-        failed: (cause, reason) => {
-          this.#telemetry.connection(this.config.workload, 'refused')
-          this.#telemetry.peerRefused(this.config.workload, cause, reason)
-        },
+        failed: (cause, reason) => this.#handshakeFailed(cause, reason),
       })
     }
     this.#tls.serve(socket)
@@ -140,7 +235,7 @@ export class InboundListener implements InboundTarget {
   }
 
   #plaintext(socket: Socket, sni: string): void {
-    const connection = describeConnection(socket, this.config.port, sni, null, '')
+    const connection = describeConnection(socket, this.config.port, sni, null, '', false, this.#endsOf(socket))
     this.#serve(socket, sni, connection, sni === '' ? 'plaintext' : 'passthrough')
   }
 
@@ -148,7 +243,7 @@ export class InboundListener implements InboundTarget {
     socket: Socket,
     sni: string,
     connection: InboundConnection | null,
-    outcome: 'mtls' | 'plaintext' | 'passthrough',
+    outcome: 'mtls' | 'tls' | 'plaintext' | 'passthrough',
   ): void {
     if (connection === null) {
       this.#refuse(socket, sni, 'downstream_remote_disconnect')
@@ -169,6 +264,11 @@ export class InboundListener implements InboundTarget {
     record.end(null)
     socket.destroy()
   }
+}
+
+/** Two connections with one listener never share it while both are open. */
+function peerKey({ remoteAddress, remotePort, localAddress }: Socket): string {
+  return `${remoteAddress}|${remotePort}|${localAddress}`
 }
 
 function unreachable(value: never): never {

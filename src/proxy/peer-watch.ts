@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import type { InboundConfig } from './config.ts'
-import { type Ended, type InboundConnection, refusalNow } from './connection.ts'
+import type { Ended, InboundConnection } from './connection.ts'
+import { connectionRefusal } from './connection-refusal.ts'
 import { LAST_REQUEST } from './limits.ts'
 
 /** How often connections are looked at, in milliseconds. */
@@ -74,7 +75,7 @@ export class PeerWatch {
     const { socket, connection } = watched
     if (socket.destroyed) return
     if (watched.since === null) {
-      const ended = refusalNow(connection, this.#handlers.config().mtls)
+      const ended = connectionRefusal(connection, this.#handlers.config())
       if (ended === null) return
       watched.since = performance.now()
       this.#handlers.ended(ended)

@@ -99,6 +99,7 @@ export function inbound(applicationPort: number, change: Partial<InboundConfig> 
     port: 8000,
     application: { kind: 'tcp', host: '127.0.0.1', port: applicationPort },
     mtls: { mode: 'DISABLE' },
+    edge: null,
     pathMode: 'BASE',
     policies: policies(),
     ...change,

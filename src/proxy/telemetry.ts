@@ -87,7 +87,7 @@ export class Telemetry {
     this.#open.add(-1, [workload])
   }
 
-  connection(workload: string, outcome: 'plaintext' | 'mtls' | 'passthrough' | 'refused'): void {
+  connection(workload: string, outcome: 'plaintext' | 'tls' | 'mtls' | 'passthrough' | 'refused'): void {
     this.#connections.inc([workload, outcome])
   }
 

@@ -75,6 +75,7 @@ export const catalog = {
   SP502: entry('error', 'the engine of an authorizer cannot be loaded'),
   SP503: entry('error', 'a certificate cannot be had'),
   SP504: entry('error', 'a listener would forward to itself'),
+  SP505: entry('warning', 'a server of a gateway is not served by this version'),
   SP601: entry('error', 'a name in a policy is one that Envoy refuses'),
   SP602: entry('error', 'a value in a policy is longer than Envoy takes'),
   SP603: entry('error', 'JWT keys, or a place of tokens, are ones that Envoy refuses'),

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { gatewayTopologyFor } from '../mesh/gateway-topology.ts'
 import type { Workload } from '../mesh/workload.ts'
 import type { ConnectionFacts } from '../policy/facts.ts'
 import type { AuthorizedConnection, ChainRequest } from '../proxy/authorize.ts'
@@ -59,8 +60,16 @@ export function headOf(
   }
   const { role } = workload
   if (role.kind === 'gateway' || role.kind === 'gatewayApi') {
-    const trustedHops = mesh.config.numTrustedProxies
-    return readEdgeHead(raw, { ...options, trustedHops, peer: sourceIp, own: destinationIp })
+    const { numTrustedProxies, forwardClientCertDetails } = gatewayTopologyFor(mesh, workload)
+    return readEdgeHead(raw, {
+      ...options,
+      trustedHops: numTrustedProxies,
+      peer: sourceIp,
+      own: destinationIp,
+      forwardClientCertificate: forwardClientCertDetails,
+      // The proxy drops them where no policy and no provider looks at them.
+      dropEnvoyHeaders: false,
+    })
   }
   const head = readHead(raw, options)
   return head.kind === 'refused' ? head : { ...head, remoteIp: remoteIpOf(head.headers, sourceIp) }

@@ -1,8 +1,10 @@
 import type { X509Certificate } from 'node:crypto'
+import { networkInterfaces } from 'node:os'
 import { createOfflineKeySource } from '#src/authn/key-source.ts'
 import { peerIdentity } from '#src/authn/peer.ts'
 import { printWorkloadId } from '#src/authn/spiffe-id.ts'
 import { forwardedClientCertificate } from '#src/authn/xfcc.ts'
+import { ownAddress } from '#src/cli/up/own-address.ts'
 import { ProviderClients } from '#src/cli/up/provider-clients.ts'
 import type { Logger } from '#src/observe/log.ts'
 import { MetricsRegistry } from '#src/observe/metrics.ts'
@@ -49,8 +51,8 @@ export class ProxyEngine implements Engine {
     const logs = new Map<string, EntryQueue>()
     const inbound: InboundConfig[] = []
     for (const mesh of meshes) {
-      // A gateway and a waypoint are not what this proxy serves.
-      if (mesh.spec.role !== 'sidecar') continue
+      // A waypoint is not what this proxy serves.
+      if (mesh.spec.role === 'waypoint') continue
       clients.set(mesh.index, new Client(mesh.slot.address, place.material))
       logs.set(`mesh-${mesh.index}`, new EntryQueue())
       inbound.push(...(await configured(mesh, place, providers)))
@@ -127,8 +129,14 @@ async function configured(
     identity: () => identity,
     keys: createOfflineKeySource(),
     client: (provider) => clients.get(provider),
+    ownAddress: ownAddress(networkInterfaces()),
   })
-  return config.inbound.map((one) => ({ ...one, id: `${index} ${one.id}`, workload: `mesh-${index}` }))
+  return config.inbound.map((one) => ({
+    ...one,
+    ...{ id: `${index} ${one.id}`, workload: `mesh-${index}` },
+    // Dropped where nothing decides by them; here they show that nothing else is.
+    edge: one.edge === null ? null : { ...one.edge, dropEnvoyHeaders: false },
+  }))
 }
 
 function watched(entry: DecisionLogEntry) {

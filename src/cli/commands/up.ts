@@ -18,6 +18,10 @@ export const up: Command = {
     },
     { name: 'app', value: 'ADDR', help: 'where its application is: HOST:PORT or unix:PATH' },
     {
+      name: 'drop-envoy-headers',
+      help: 'drop every x-envoy- header of clients at a gateway, even where policies look at one',
+    },
+    {
       name: 'label',
       value: 'NAME=VALUE',
       repeats: true,

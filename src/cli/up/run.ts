@@ -11,6 +11,7 @@ import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
+import { isGateway } from './gateways.ts'
 import { readCertificateOrigin } from './identities.ts'
 import { probeProviders } from './probe.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
@@ -23,7 +24,7 @@ import { Unsaid } from './unsaid.ts'
 export async function runUp(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const stop = io.stop
   const files = filesOf(args, io)
-  const input = { files: new MeshFiles(files, args.value('namespace')), unsaid: new Unsaid() }
+  const input = { files: new MeshFiles(files, args.value('namespace')), unsaid: new Unsaid(), unserved: new Unsaid() }
   const placement = readPlacement(args)
   const ports = readPorts(args)
   const logger = loggerOf(args, io)
@@ -31,6 +32,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     logger,
     now: io.now,
     certificates: readCertificateOrigin(args, io),
+    dropEnvoyHeaders: args.flag('drop-envoy-headers'),
     jwksCa: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
     jwksProxy: proxyEnvironment(io),
     strictTokens: args.flag('strict-tokens'),
@@ -76,6 +78,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     })
     await watcher.watching
     warnOfUnrestricted(plan, null, args, io)
+    noteGateways(plan, args, io)
     announce(runtime, new Map(), args, io)
     io.stderr(`${style(io.color.stderr && !args.flag('no-color')).green('ready')}\n`)
     void probeProviders(runtime, logger)
@@ -92,13 +95,16 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
 interface Input {
   readonly files: MeshFiles
   readonly unsaid: Unsaid
+  /** Of what the files ask of gateways and this version does not do. */
+  readonly unserved: Unsaid
 }
 
 /** What the files ask for, or null when they cannot be run; diagnostics have been printed then. */
 async function readPlan(input: Input, placement: Placement, args: Args, io: Io): Promise<Plan | null> {
   const { mesh, diagnostics } = await input.files.load()
   if (report(input.unsaid.select(diagnostics), args, io, (one) => one.severity === 'error')) return null
-  const local = selectWorkloads(mesh, placement)
+  const { local, problems } = selectWorkloads(mesh, placement, io.cwd)
+  report(input.unserved.select(problems), args, io)
   return report(socketProblems(local), args, io, (one) => one.severity === 'error') ? null : { mesh, local }
 }
 
@@ -143,6 +149,18 @@ function warnOfUnrestricted(plan: Plan, before: Plan | null, args: Args, io: Io)
     if (known.has(workload)) continue
     const why = before === null ? 'no policy restricts' : 'no policy restricts any more'
     io.stderr(`${paint.yellow('warning')}: ${why} ${workload}: every request is allowed\n`)
+  }
+}
+
+/** What a gateway does here is less than Istio's: that is said, never left to be found out. */
+function noteGateways({ local }: Plan, args: Args, io: Io): void {
+  const paint = style(io.color.stderr && !args.flag('no-color'))
+  for (const { workload } of local) {
+    if (!isGateway(workload)) continue
+    const name = `${workload.namespace}/${workload.name}`
+    io.stderr(
+      `${paint.dim('note')}: every request that the gateway ${name} lets through goes to --app: VirtualService and HTTPRoute are not read\n`,
+    )
   }
 }
 

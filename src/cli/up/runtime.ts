@@ -1,3 +1,4 @@
+import { networkInterfaces } from 'node:os'
 import { createHttpFetch } from '../../authn/http-fetch.ts'
 import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
@@ -17,6 +18,7 @@ import { type ApplyResult, createProxy, type ProxyServer } from '../../proxy/pro
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { Authorizers } from './authorizers.ts'
 import { type CertificateOrigin, Identities } from './identities.ts'
+import { ownAddress } from './own-address.ts'
 import { ProviderClients } from './provider-clients.ts'
 
 export interface RuntimeOptions {
@@ -30,6 +32,8 @@ export interface RuntimeOptions {
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
   readonly decisions: (entry: DecisionLogEntry) => void
+  /** As in `ConfigureInput`. */
+  readonly dropEnvoyHeaders: boolean
 }
 
 /** What the files ask to be run in this process. */
@@ -173,6 +177,8 @@ export class Runtime {
       tokens: { verifier: this.#verifier, strict: this.#options.strictTokens },
       client: (provider) => this.#clients.get(provider),
       compiled: this.#compiled,
+      ownAddress: ownAddress(networkInterfaces()),
+      dropEnvoyHeaders: this.#options.dropEnvoyHeaders,
     })
   }
 

@@ -5,9 +5,11 @@ import type { Sidecar, SocketEndpoint } from '../../mesh/sidecar.ts'
 import type { Workload } from '../../mesh/workload.ts'
 import type { ListenAddress } from '../../proxy/config.ts'
 import type { LocalEgress, LocalIngress, LocalWorkload } from '../../proxy/configure.ts'
+import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
 import type { Path } from '../../source/document.ts'
 import { type Args, UsageError } from '../command.ts'
 import { findWorkload } from '../load.ts'
+import { isGateway, placeGateway } from './gateways.ts'
 
 /** What the command line says about where proxies listen. */
 export interface Placement {
@@ -38,25 +40,53 @@ export function readPlacement(args: Args): Placement {
   return placement
 }
 
-/**
- * The workloads whose proxies run here. Throws UsageError when there is none, or when a named one has no place to
- * listen.
- */
-export function selectWorkloads(mesh: Mesh, placement: Placement): readonly LocalWorkload[] {
-  if (placement.workload !== undefined) return [named(mesh, placement)]
-  const local = [...mesh.workloads.values()]
-    .map((workload) => place(mesh, workload, placement))
-    .filter((one) => one.inbound.length > 0 || one.outbound.length > 0)
-  return local
+export interface Selection {
+  readonly local: readonly LocalWorkload[]
+  /** What of gateways is not served. */
+  readonly problems: readonly Diagnostic[]
 }
 
-function named(mesh: Mesh, placement: Placement): LocalWorkload {
+/**
+ * The workloads whose proxies run here. Throws UsageError when a named one has no place to listen. `cwd` is where paths of
+ * certificates begin.
+ */
+export function selectWorkloads(mesh: Mesh, placement: Placement, cwd: string): Selection {
+  if (placement.workload !== undefined) return named(mesh, placement, cwd)
+  const workloads = [...mesh.workloads.values()]
+  const local = workloads
+    .filter((workload) => !isGateway(workload))
+    .map((workload) => place(mesh, workload, placement))
+    .filter((one) => one.inbound.length > 0 || one.outbound.length > 0)
+  return { local, problems: workloads.filter(isGateway).map(notRun) }
+}
+
+/** Which application a gateway's hosts are for stands in no file that is read. */
+function notRun({ namespace, name, origin }: Workload): Diagnostic {
+  const message = `the gateway ${namespace}/${name} is not run: nothing says where its requests go`
+  const help = `run it alone: --workload ${namespace}/${name} --app HOST:PORT`
+  return diagnostic('SP505', origin ?? { file: '--workload' }, message, { help })
+}
+
+function named(mesh: Mesh, placement: Placement, cwd: string): Selection {
   const workload = namedWorkload(mesh, placement)
+  if (isGateway(workload)) return namedGateway(mesh, workload, placement, cwd)
   const local = place(mesh, workload, placement)
   if (local.inbound.length === 0 && local.outbound.length === 0) {
     throw new UsageError(`\`${workload.namespace}/${workload.name}\` has no place to listen`, sidecarHint(workload))
   }
-  return local
+  return { local: [local], problems: [] }
+}
+
+function namedGateway(mesh: Mesh, workload: Workload, { app, listen }: Placement, cwd: string): Selection {
+  const title = `\`${workload.namespace}/${workload.name}\``
+  if (app === undefined) {
+    throw new UsageError(`nothing says where requests to the gateway ${title} go`, 'add --app HOST:PORT')
+  }
+  const { inbound, problems } = placeGateway(mesh, workload, { application: app, listen, cwd })
+  if (inbound.length === 0 && problems.length === 0) {
+    throw new UsageError(`the gateway ${title} has no server`, 'add --listen PORT=HOST:PORT, or a Gateway to the files')
+  }
+  return { local: inbound.length === 0 ? [] : [{ workload, inbound, outbound: [] }], problems }
 }
 
 /** The workload that the command line names, or describes by labels and an account. Throws UsageError. */

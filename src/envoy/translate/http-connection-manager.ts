@@ -1,3 +1,4 @@
+import type { ForwardClientCertificate, GatewayTopology } from '../../mesh/gateway-topology.ts'
 import type { PathNormalization } from '../../mesh/mesh-config.ts'
 import type { AccessLog } from './access-log.ts'
 import type { HttpFilter } from './http-filter.ts'
@@ -9,8 +10,8 @@ export interface HttpConnectionManager extends PathOptions {
   readonly server_name: 'istio-envoy'
   readonly use_remote_address: boolean
   readonly xff_num_trusted_hops?: number
-  readonly forward_client_cert_details: 'APPEND_FORWARD' | 'SANITIZE_SET'
-  readonly set_current_client_cert_details: {
+  readonly forward_client_cert_details: ForwardClientCertificate
+  readonly set_current_client_cert_details?: {
     readonly subject: true
     readonly uri: true
     readonly dns: true
@@ -56,9 +57,8 @@ interface RouteEntry {
 export interface HttpOptions {
   readonly statPrefix: string
   readonly normalization: PathNormalization
-  /** An edge, which clients reach without a proxy of the mesh. */
-  readonly gateway: boolean
-  readonly trustedHops: number
+  /** Of an edge, which clients reach without a proxy of the mesh; null elsewhere. */
+  readonly edge: GatewayTopology | null
   /** The port's protocol speaks HTTP/2 by itself. */
   readonly http2: boolean
   readonly accessLog: readonly AccessLog[]
@@ -68,16 +68,25 @@ export interface HttpOptions {
 
 /** Istio's inbound settings of HTTP, and a gateway's of the client's address and certificate. */
 export function httpConnectionManager(options: HttpOptions): HttpConnectionManager {
-  const { gateway, trustedHops, accessLog } = options
+  const { edge, accessLog } = options
+  const trustedHops = edge?.numTrustedProxies ?? 0
+  const forwarded = edge?.forwardClientCertDetails ?? 'APPEND_FORWARD'
   return {
     '@type': 'type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager',
     stat_prefix: options.statPrefix,
     server_name: 'istio-envoy',
     ...pathOptions(options.normalization),
-    use_remote_address: gateway,
-    ...(gateway && trustedHops > 0 ? { xff_num_trusted_hops: trustedHops } : {}),
-    forward_client_cert_details: gateway ? 'SANITIZE_SET' : 'APPEND_FORWARD',
-    set_current_client_cert_details: { subject: true, uri: true, dns: true, ...(gateway ? { cert: true } : {}) },
+    use_remote_address: edge !== null,
+    ...(trustedHops > 0 ? { xff_num_trusted_hops: trustedHops } : {}),
+    forward_client_cert_details: forwarded,
+    ...(forwarded === 'APPEND_FORWARD' || forwarded === 'SANITIZE_SET'
+      ? {
+          set_current_client_cert_details: {
+            ...{ subject: true, uri: true, dns: true },
+            ...(edge === null ? {} : { cert: true }),
+          },
+        }
+      : {}),
     proxy_100_continue: true,
     stream_idle_timeout: '0s',
     upgrade_configs: [{ upgrade_type: 'websocket' }],

@@ -1,3 +1,4 @@
+import type { GatewayTopology } from '../../mesh/gateway-topology.ts'
 import type { SocketEndpoint } from '../../mesh/sidecar.ts'
 import type { ChainOption } from './filter-chain-match.ts'
 import type { Extension } from './matchers.ts'
@@ -8,10 +9,10 @@ import type { DownstreamTls } from './tls.ts'
 export interface Listener {
   readonly name: string
   readonly address: Address
-  readonly traffic_direction: 'INBOUND'
-  readonly continue_on_listener_filters_timeout: true
+  readonly traffic_direction: 'INBOUND' | 'OUTBOUND'
+  readonly continue_on_listener_filters_timeout?: true
   readonly listener_filters: readonly Extension<ListenerFilter>[]
-  readonly listener_filters_timeout: '0s'
+  readonly listener_filters_timeout?: '0s'
   readonly filter_chains: readonly FilterChain[]
 }
 
@@ -29,6 +30,7 @@ type ListenerFilter =
       readonly initial_read_buffer_size: 512
     }
   | { readonly '@type': 'type.googleapis.com/envoy.extensions.filters.listener.http_inspector.v3.HttpInspector' }
+  | { readonly '@type': 'type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol' }
 
 /** `envoy.config.core.v3.Address`. */
 export type Address =
@@ -50,12 +52,16 @@ export function endpointAddress(endpoint: SocketEndpoint): Address {
   }
 }
 
-/** A listener with whatever inspectors its filter chains need. `redirected`: connections came by way of iptables. */
+/**
+ * A listener with whatever inspectors its filter chains need. `redirected`: connections came by way of iptables. `edge` is
+ * a gateway's, which gives a client 15 seconds for what the inspectors wait for, Envoy's default.
+ */
 export function inboundListener(
   name: string,
   address: Address,
   chains: readonly FilterChain[],
   redirected: boolean,
+  edge: GatewayTopology | null,
 ): Listener {
   const matches = chains.map((chain) => chain.filter_chain_match)
   const tls = matches.some((match) => match.transport_protocol === 'tls')
@@ -63,14 +69,15 @@ export function inboundListener(
   return {
     name,
     address,
-    traffic_direction: 'INBOUND',
-    continue_on_listener_filters_timeout: true,
+    traffic_direction: edge === null ? 'INBOUND' : 'OUTBOUND',
+    ...(edge === null ? { continue_on_listener_filters_timeout: true } : {}),
     listener_filters: [
+      ...(edge?.proxyProtocol === true ? [proxyProtocol] : []),
       ...(redirected ? [originalDestination] : []),
       ...(tls ? [tlsInspector] : []),
       ...(http ? [httpInspector] : []),
     ],
-    listener_filters_timeout: '0s',
+    ...(edge === null ? { listener_filters_timeout: '0s' } : {}),
     filter_chains: chains,
   }
 }
@@ -78,6 +85,11 @@ export function inboundListener(
 const originalDestination: Extension<ListenerFilter> = {
   name: 'envoy.filters.listener.original_dst',
   typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.listener.original_dst.v3.OriginalDst' },
+}
+
+const proxyProtocol: Extension<ListenerFilter> = {
+  name: 'envoy.filters.listener.proxy_protocol',
+  typed_config: { '@type': 'type.googleapis.com/envoy.extensions.filters.listener.proxy_protocol.v3.ProxyProtocol' },
 }
 
 const tlsInspector: Extension<ListenerFilter> = {

@@ -1,4 +1,5 @@
 import { mtlsModeFor } from '../../mesh/attach.ts'
+import { type GatewayTopology, gatewayTopologyFor } from '../../mesh/gateway-topology.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { TargetService } from '../../mesh/service.ts'
 import type { SocketEndpoint } from '../../mesh/sidecar.ts'
@@ -90,12 +91,16 @@ class Writer {
   readonly #stacks = new Map<string, FilterStack<HttpFilter> | FilterStack<NetworkFilter>>()
   readonly clusters: Cluster[] = []
   readonly reports: RbacReport[] = []
+  /** Null where the workload is no gateway. */
+  readonly #edge: GatewayTopology | null
   secured = false
 
   constructor(mesh: Mesh, workload: Workload, options: TranslateOptions) {
     this.#mesh = mesh
     this.#workload = workload
     this.#options = options
+    const { kind } = workload.role
+    this.#edge = kind === 'gateway' || kind === 'gatewayApi' ? gatewayTopologyFor(mesh, workload) : null
   }
 
   listeners(): readonly Listener[] {
@@ -142,7 +147,7 @@ class Writer {
       originalDestinationCluster(`${prefix}InboundPassthroughCluster`),
       ...known.map(({ number }) => originalDestinationCluster(`${prefix}inbound|${number}||`)),
     )
-    return inboundListener(`${prefix}virtualInbound`, socketAddress(host, port), chains, true)
+    return inboundListener(`${prefix}virtualInbound`, socketAddress(host, port), chains, true, this.#edge)
   }
 
   #placed({ port, protocol, listen, application }: PlacedPort): Listener {
@@ -153,10 +158,11 @@ class Writer {
       ...{ number: port, protocol, kind: kindOf(protocol), cluster, matchPort: false },
       chainName: () => `${host}_${port}`,
       statPrefix: `inbound_${host}_${port};`,
-      portView: portViewOf(port, listen.port),
+      // Behind a PROXY header Envoy sees the port that the header names, as it does in Istio.
+      portView: this.#edge?.proxyProtocol === true ? () => 'itself' : portViewOf(port, listen.port),
     })
     this.clusters.push(endpointCluster(cluster, [applicationAddress(application)], upstreamProtocol(protocol)))
-    return inboundListener(`${prefix}${host}_${port}`, socketAddress(host, listen.port), chains, false)
+    return inboundListener(`${prefix}${host}_${port}`, socketAddress(host, listen.port), chains, false, this.#edge)
   }
 
   #blackHole(port: number): FilterChain {
@@ -187,7 +193,6 @@ class Writer {
   }
 
   #http(port: Port, tls: boolean): NetworkFilter {
-    const { role } = this.#workload
     const { config } = this.#mesh
     const { filters } = this.#stack('http', port, tls, (options) =>
       httpFilterStack(this.#mesh, this.#workload, options),
@@ -197,8 +202,7 @@ class Writer {
       typed_config: httpConnectionManager({
         statPrefix: port.statPrefix,
         normalization: config.pathNormalization,
-        gateway: role.kind === 'gateway' || role.kind === 'gatewayApi',
-        trustedHops: config.numTrustedProxies,
+        edge: this.#edge,
         http2: port.protocol === 'http2' || port.protocol === 'grpc',
         accessLog: this.#options.accessLog,
         filters,

@@ -1,4 +1,5 @@
 import type { Json } from '../../source/document.ts'
+import { DEFAULT_TOPOLOGY, type ForwardClientCertificate, type GatewayTopology } from '../gateway-topology.ts'
 import type { MeshConfig, PathNormalization } from '../mesh-config.ts'
 import type { Provider } from '../provider.ts'
 import type { Origin } from '../resource.ts'
@@ -32,13 +33,27 @@ const MESH_CONFIG_FIELDS = [
 
 const lenient = { protoNames: true, hint: delegationHint }
 
-const topology = record(
-  { numTrustedProxies: optional(uint32, 0) },
-  { ...lenient, ignored: ['forwardClientCertDetails', 'proxyProtocol'] },
+const forwardClientCertDetails = map(
+  oneOf('UNDEFINED', 'SANITIZE', 'FORWARD_ONLY', 'APPEND_FORWARD', 'SANITIZE_SET', 'ALWAYS_FORWARD_ONLY'),
+  (value): ForwardClientCertificate => (value === 'UNDEFINED' ? DEFAULT_TOPOLOGY.forwardClientCertDetails : value),
 )
 
-const proxyConfig = record(
-  { gatewayTopology: optional(topology, { numTrustedProxies: 0 }) },
+const topology = map(
+  record(
+    {
+      numTrustedProxies: optional(uint32, DEFAULT_TOPOLOGY.numTrustedProxies),
+      // A message without fields: that it is there is what counts.
+      proxyProtocol: optional(record({}, lenient), null),
+      forwardClientCertDetails: optional(forwardClientCertDetails, DEFAULT_TOPOLOGY.forwardClientCertDetails),
+    },
+    lenient,
+  ),
+  (raw): GatewayTopology => ({ ...raw, proxyProtocol: raw.proxyProtocol !== null }),
+)
+
+/** Istio's ProxyConfig: `defaultConfig` of the mesh, and a workload's annotation `proxy.istio.io/config`. */
+export const proxyConfig = record(
+  { gatewayTopology: optional(topology, null) },
   { ...lenient, ignored: PROXY_CONFIG_FIELDS },
 )
 
@@ -56,7 +71,7 @@ export const meshConfig = record(
       normalization: 'BASE',
     }),
     extensionProviders: optional(extensionProviders, []),
-    defaultConfig: optional(proxyConfig, { gatewayTopology: { numTrustedProxies: 0 } }),
+    defaultConfig: optional(proxyConfig, { gatewayTopology: null }),
   },
   { ...lenient, ignored: MESH_CONFIG_FIELDS },
 )
@@ -75,7 +90,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   pathNormalization: 'BASE',
   providers: [],
   otherProviders: [],
-  numTrustedProxies: 0,
+  gatewayTopology: DEFAULT_TOPOLOGY,
   origin: null,
 }
 
@@ -93,7 +108,7 @@ export function toMeshConfig(raw: RawMeshConfig, origin: Origin): MeshConfig {
     pathNormalization: raw.pathNormalization.normalization,
     providers,
     otherProviders,
-    numTrustedProxies: raw.defaultConfig.gatewayTopology.numTrustedProxies,
+    gatewayTopology: raw.defaultConfig.gatewayTopology ?? DEFAULT_TOPOLOGY,
     origin,
   }
 }

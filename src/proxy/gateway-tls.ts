@@ -1,0 +1,97 @@
+import { constants } from 'node:crypto'
+import type { Socket } from 'node:net'
+import * as tls from 'node:tls'
+import type { WorkloadIdentity } from './config.ts'
+import type { Ended, InboundConnection } from './connection.ts'
+import type { EdgeConfig } from './edge-config.ts'
+import { HANDSHAKE_TIMEOUT } from './limits.ts'
+import { handshakeRefusal } from './peer-refusal.ts'
+import { hostMatches } from './server-hosts.ts'
+import { selectAlpn, type TlsHandlers } from './server-tls.ts'
+
+/** The servers of a gateway's port that terminate TLS. */
+export interface GatewayTls {
+  readonly servers: readonly GatewayTlsServer[]
+}
+
+export interface GatewayTlsServer {
+  /** Which server names it takes: names, `*.SUFFIX`, or `*` for any and for clients that name none. */
+  readonly hosts: readonly string[]
+  /** PEM, the leaf first. */
+  readonly certificate: string
+  /** PEM. */
+  readonly key: string
+  /** Who the clients are, where they must have a certificate (MUTUAL); null where they need none (SIMPLE). */
+  readonly clients: Pick<WorkloadIdentity, 'ca' | 'identifyPeer' | 'forwardedClientCert'> | null
+  readonly minVersion: 'TLSv1.2' | 'TLSv1.3'
+  readonly maxVersion: 'TLSv1.2' | 'TLSv1.3'
+}
+
+/** The server that has a name: one that says it whole before the longest `*.SUFFIX`, then `*`. */
+export function serverFor({ servers }: GatewayTls, serverName: string): GatewayTlsServer | null {
+  let best: GatewayTlsServer | null = null
+  let longest = -1
+  for (const server of servers) {
+    for (const host of server.hosts) {
+      const rank = host === '*' ? 0 : host.startsWith('*.') ? host.length : Number.MAX_SAFE_INTEGER
+      if (rank <= longest || (host !== '*' && !hostMatches(host, serverName))) continue
+      best = server
+      longest = rank
+    }
+  }
+  return best
+}
+
+/**
+ * Why a connection may carry no more requests at a gateway that a reload has changed, or null: it demands TLS now, a
+ * certificate, or one of other roots.
+ */
+export function edgeRefusal(edge: Pick<EdgeConfig, 'tls'> | null, { secure, mtls }: InboundConnection): Ended | null {
+  const tls = edge?.tls ?? null
+  if (tls === null) return null
+  if (!secure) return PLAINTEXT
+  const roots = mtls?.acceptedBy.ca.join()
+  const served = tls.servers.some(({ clients }) => clients?.ca.join() === roots)
+  return served ? null : OTHER_ROOTS
+}
+
+const PLAINTEXT: Ended = { cause: null, details: 'plaintext_under_tls', reason: 'plaintext where TLS is demanded' }
+const OTHER_ROOTS: Ended = {
+  cause: 'root_removed',
+  details: 'peer_identity_refused',
+  reason: 'no server has the roots that its certificate was verified by',
+}
+
+/** Terminates TLS as one server says. A reload makes another: connections stay with the one that they began with. */
+export class GatewayTerminator {
+  readonly server: GatewayTlsServer
+  readonly #tls: tls.Server
+
+  /** Throws where certificate and key cannot be used. */
+  constructor(server: GatewayTlsServer, handlers: TlsHandlers) {
+    this.server = server
+    const { certificate, key, clients, minVersion, maxVersion } = server
+    this.#tls = tls.createServer({
+      cert: certificate,
+      key,
+      minVersion,
+      maxVersion,
+      ...(clients === null ? {} : { ca: [...clients.ca], requestCert: true, rejectUnauthorized: true }),
+      // A resumed session would skip the verification of its certificate, whatever has changed since.
+      secureOptions: constants.SSL_OP_NO_TICKET,
+      handshakeTimeout: HANDSHAKE_TIMEOUT,
+      allowHalfOpen: true,
+      ALPNCallback: ({ protocols }) => selectAlpn('http', protocols),
+    })
+    this.#tls.on('secureConnection', (socket) => handlers.secured(socket))
+    this.#tls.on('tlsClientError', (error, socket) => {
+      const { cause, reason } = handshakeRefusal(error, socket.authorizationError)
+      handlers.failed(cause, reason)
+      socket.destroy()
+    })
+  }
+
+  serve(socket: Socket): void {
+    this.#tls.emit('connection', socket)
+  }
+}
