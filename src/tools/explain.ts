@@ -35,6 +35,8 @@ export interface ExplainOptions {
   /** The workload's own port, for requests that name none; null when they all must. */
   readonly port: number | null
   readonly keys: KeySource
+  /** Refuse requests unless every token that they present verifies, as `up` can. Default: as Envoy. */
+  readonly strictTokens?: boolean
   /** Milliseconds since the epoch; what tokens are judged by. */
   readonly now: () => number
   /** Null: providers are not asked; their answers come with the request. */
@@ -119,7 +121,10 @@ function prepare(options: ExplainOptions, service: TargetService | null): Target
     const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
     return { ir, decider: (options.engine ?? compile)(ir) }
   }
-  const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, options.keys)
+  const authenticator =
+    jwtRules.length === 0
+      ? null
+      : createRequestAuthenticator(jwtRules, options.keys, { strict: options.strictTokens ?? false })
   return { options, policies, jwtRules, authenticator, http: engine('http'), tcp: engine('tcp') }
 }
 

@@ -54,6 +54,7 @@ export const explain: Command = {
       path: 'file',
       help: 'the keys of an issuer whose jwksUri is not fetched here',
     },
+    { name: 'strict-tokens', help: 'as `up --strict-tokens`: every token of the request must verify' },
     NAMESPACE,
   ],
   examples: [
@@ -94,6 +95,7 @@ async function run(args: Args, io: Io): Promise<ExitCode> {
   const explainer = createExplainer({
     ...{ mesh, workload, port, now, ask: null },
     keys: createOfflineKeySource(keys.byIssuer),
+    strictTokens: args.flag('strict-tokens'),
   })
   const format = args.value('output') ?? 'text'
   if (request === null) return explainLines(explainer, workload, notes, format, args, io)

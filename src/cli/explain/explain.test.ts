@@ -318,6 +318,23 @@ test('claims do what the token would have done', async (t) => {
   assert.equal(await verdict({ claims: { ...claims, sub: 'bob' }, headers: [['x-sub', 'ann']] }), 'deny')
 })
 
+test('a bad token beside a good one is refused with --strict-tokens only', async (t) => {
+  const other = policy(
+    'other',
+    "jwtRules: [{ issuer: j, fromHeaders: [{ name: x-j }], jwks: 'JWKS' }]",
+    'RequestAuthentication',
+  )
+  const cwd = folderOf(t, { 'mesh.yaml': JWT + other.replace('JWKS', jwks) })
+  const headers = [
+    ['authorization', `Bearer ${token({ iss: 'i', sub: 'ann' })}`],
+    ['x-j', 'bad'],
+  ]
+  const request = { path: '/public', headers }
+  assert.equal((await decision(NEED, request, { cwd })).decision, 'allow')
+  const strict = await decision([...NEED, '--strict-tokens'], request, { cwd })
+  assert.deepEqual([strict.decision, strict.status, strict.phase], ['deny', 401, 'authn'])
+})
+
 test('claims and a token exclude each other, wherever the token is', async (t) => {
   const cwd = folderOf(t, { 'mesh.yaml': JWT })
   const both = /`claims` replaces the token: give one of them, not both/
