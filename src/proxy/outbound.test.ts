@@ -85,7 +85,7 @@ test('an application reaches another workload by mutual TLS and is known there',
   assert.equal(peers[0], `${FRONTEND} outbound_.80_._.backend.default.svc.cluster.local`)
 })
 
-test('a server whose root is trusted no longer gets no more requests, also on connections that are open', async (t) => {
+test('no request reaches a server whose root has gone, also on a connection that is open', async (t) => {
   const ca = await TestCa.create()
   const other = await TestCa.create()
   const { peers, port } = await backend(t, ca)
