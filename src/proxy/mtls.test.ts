@@ -93,7 +93,7 @@ test('policies and the application know the peer; a forged certificate header is
 })
 
 test('no certificate, one of another CA, one that expired and one of a foreign trust domain are refused', async (t) => {
-  const { ca, port } = await sidecar(t, 'STRICT')
+  const { ca, port, running } = await sidecar(t, 'STRICT')
   const stranger = await (await TestCa.create()).identity(FRONTEND)
   const expired = await ca.identity(FRONTEND, new Date(Date.now() - 1000))
   const foreign = await ca.identity('spiffe://other/ns/default/sa/frontend')
@@ -103,6 +103,12 @@ test('no certificate, one of another CA, one that expired and one of a foreign t
       assert.equal(answer.text, '')
     }
   }
+  const counted = [...running.metrics.render().matchAll(/^sallyport_peers_refused_total\{.*reason="(\w+)"\} (\d+)$/gm)]
+  assert.deepEqual(Object.fromEntries(counted.map(([, reason, count]) => [reason, Number(count)])), {
+    ...{ no_certificate: 2, expired: 2, foreign_trust_domain: 2 },
+    // Both CAs have the same name, and the certificate tells no more of its issuer.
+    untrusted_chain: 2,
+  })
 })
 
 test('PERMISSIVE takes plaintext and sidecars, and resets other TLS', async (t) => {

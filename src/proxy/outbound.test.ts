@@ -85,6 +85,24 @@ test('an application reaches another workload by mutual TLS and is known there',
   assert.equal(peers[0], `${FRONTEND} outbound_.80_._.backend.default.svc.cluster.local`)
 })
 
+test('no request reaches a server whose root has gone, also on a connection that is open', async (t) => {
+  const ca = await TestCa.create()
+  const other = await TestCa.create()
+  const { peers, port } = await backend(t, ca)
+  const identity = await ca.identity(FRONTEND)
+  const config = outbound({ identity, route: () => route(port) })
+  const running = await startProxy(t, { outbound: [config] })
+  const status = async () => (await ask(running.port('outbound'), { headers: { host: 'backend' } })).status
+  const trust = (roots: string[]) =>
+    running.proxy.apply({ inbound: [], outbound: [{ ...config, identity: { ...identity, ca: roots } }] })
+  assert.equal(await status(), 200)
+  await trust([`${ca.pem}\n${other.pem}`])
+  assert.equal(await status(), 200)
+  await trust([other.pem])
+  assert.equal(await status(), 503)
+  assert.equal(peers.length, 2)
+})
+
 test('a server that is somebody else gets no request', async (t) => {
   const ca = await TestCa.create()
   const { peers, port } = await backend(t, ca)

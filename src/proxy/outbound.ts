@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { permitEgress } from './authorize.ts'
 import { connectTls, TCP_ALPN } from './client-tls.ts'
-import type { OutboundConfig, Route, RouteEndpoint } from './config.ts'
+import type { OutboundConfig, Route, RouteEndpoint, WorkloadIdentity } from './config.ts'
 import { forward } from './forward.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers, HttpServer } from './http-server.ts'
@@ -113,8 +114,23 @@ export class OutboundListener {
 
 /** What the keys of a listener's destinations start with. */
 export function destinationPrefix(config: OutboundConfig): string {
-  return `${JSON.stringify(config.id)}|`
+  return `${JSON.stringify(config.id)}|${config.identity === null ? '' : credentialsOf(config.identity)}|`
 }
+
+/**
+ * A digest of what mutual TLS rests on: with another certificate or other roots, connections are made and verified anew,
+ * and those that there are end behind the requests on them.
+ */
+function credentialsOf(identity: WorkloadIdentity): string {
+  const known = digests.get(identity)
+  if (known !== undefined) return known
+  const { certificate, ca } = identity
+  const digest = createHash('sha256').update(certificate).update(ca.join()).digest('base64url')
+  digests.set(identity, digest)
+  return digest
+}
+
+const digests = new WeakMap<WorkloadIdentity, string>()
 
 /** `HOST`, `HOST:PORT`, `[V6]:PORT`. */
 function splitAuthority(authority: string): { readonly host: string; readonly port: number | null } {

@@ -150,7 +150,12 @@ async function exchange(argv: readonly string[]): Promise<string> {
 async function open(name: string): Promise<TLSSocket> {
   const read = (file: string) => readFileSync(stage.path(name, file))
   const socket = connect({
-    ...{ host: '127.0.0.1', port, ca: read('root-cert.pem'), checkServerIdentity: () => undefined },
+    ...{
+      host: '127.0.0.1',
+      port,
+      ca: readFileSync(stage.path('ca/cluster.local/root-cert.pem')),
+      checkServerIdentity: () => undefined,
+    },
     ...{ cert: read('cert-chain.pem'), key: read('key.pem') },
   })
   stage.ending(() => socket.destroy())
@@ -188,6 +193,8 @@ test('the root is rotated while proxies and clients run, and no connection ends 
   }
   await served(old)
   await served(fresh)
+  // A new connection with the old certificate is as good as one that is open.
+  await served(await open('frontend'))
   assert.equal(ended, false)
   await sallyport('ca', 'rotate', '--finish', '--ca-dir', 'ca')
   await gone
