@@ -20,7 +20,7 @@ export function serverReply(
   const name = host.replace(/:\d*$/, '').toLowerCase()
   if (forwardedProto !== 'https' && redirected.some((pattern) => hostMatches(pattern, name))) {
     const reply = textReply(301, '')
-    return { ...reply, headers: [...reply.headers, ['location', `https://${host.replace(/:80$/, '')}${path}`]] }
+    return { ...reply, headers: [...reply.headers, ['location', `https://${host}${path}`]] }
   }
   return hosts.some((pattern) => hostMatches(pattern, name)) ? null : textReply(404, '')
 }

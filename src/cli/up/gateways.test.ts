@@ -113,6 +113,8 @@ test('a gateway takes nobody’s word for the client’s address, serves its hos
     await plain(port, request('/a?b', 'old.example')),
     /^HTTP\/1\.1 301 .*location: https:\/\/old\.example\/a\?b\r\n/s,
   )
+  const withPort = await plain(port, request('/', 'OLD.example:80'))
+  assert.match(withPort, /^location: https:\/\/OLD\.example:80\/\r$/m)
   assert.match(
     await up.hears(/^ready$/m),
     /note: every request .* goes to --app: VirtualService and HTTPRoute are not read/,

@@ -248,3 +248,49 @@ data: { mesh: "{ defaultConfig: { gatewayTopology: { numTrustedProxies: 2 } } }"
   const sidecar = manager(meshOf())
   assert.deepEqual([sidecar.use_remote_address, sidecar.forward_client_cert_details], [false, 'APPEND_FORWARD'])
 })
+
+test('PROXY protocol and the forwarded certificate are as the topology of the gateway says', () => {
+  const text = (topology: string) => `apiVersion: apps/v1
+kind: Deployment
+metadata: { name: gw, namespace: foo }
+spec:
+  selector: { matchLabels: { app: gw } }
+  template:
+    metadata:
+      labels: { app: gw }
+      annotations: { proxy.istio.io/config: "gatewayTopology: ${topology}" }
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: { name: g, namespace: foo }
+spec: { selector: { app: gw }, servers: [{ port: { number: 80, name: http, protocol: HTTP }, hosts: ["*"] }] }
+`
+  const translated = (topology: string) => {
+    const { mesh, diagnostics } = loadMesh(parseSource('mesh.yaml', text(topology)).documents)
+    assert.deepEqual(diagnostics, [])
+    const application = { kind: 'tcp', host: '127.0.0.1', port: 1 } as const
+    const { listeners } = translateWorkload(mesh, mesh.workloads.get('foo/gw') ?? assert.fail(), {
+      placement: {
+        kind: 'ports',
+        ports: [{ port: 80, protocol: 'http', listen: { host: '', port: 80 }, application }],
+      },
+      rbac: { kind: 'rules' },
+      jwks: { byIssuer: new Map(), nobody: '{"keys":[]}', ca: '/nowhere.pem' },
+      certificates: () => ({ certificate: 'c', key: 'k', ca: 'a' }),
+      accessLog: [],
+      prefix: '',
+      service: null,
+    })
+    const [listener] = listeners
+    const filters = listener?.filter_chains.at(-1)?.filters ?? []
+    const manager = filters.at(-1)?.typed_config as { readonly forward_client_cert_details?: string }
+    return [listener?.traffic_direction, listener?.listener_filters[0]?.name, manager.forward_client_cert_details]
+  }
+  const inspector = 'envoy.filters.listener.tls_inspector'
+  assert.deepEqual(translated('{ proxyProtocol: {} }'), [
+    'OUTBOUND',
+    'envoy.filters.listener.proxy_protocol',
+    'SANITIZE_SET',
+  ])
+  assert.deepEqual(translated('{ forwardClientCertDetails: FORWARD_ONLY }'), ['OUTBOUND', inspector, 'FORWARD_ONLY'])
+})
