@@ -204,7 +204,7 @@ export const listedRequests: readonly Listed[] = [
       }),
   ),
   listed(
-    'a claim with a line break, copied to a header',
+    'a claim with a line break or another control character, copied to a header',
     refused(503),
     (o) => served(o) && !received('x-claim')(o),
     () => bearer({ claims: `{"iss":"https://idp","c":"a\\r\\nb: c","exp":${LATER}}` }),
