@@ -45,7 +45,7 @@ function isPlain(value: string): boolean {
  * RFC 2253 from Node's lines: the last attribute first, and every byte beyond ASCII escaped. Node has escaped the
  * special characters already, so a bare ` + ` only ever joins the attributes of one name.
  */
-function printSubject(subject: string | undefined): string {
+export function printSubject(subject: string | undefined): string {
   if (!subject) return ''
   return subject
     .split('\n')

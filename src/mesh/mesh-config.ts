@@ -10,6 +10,8 @@ export interface MeshConfig {
   /** Default `cluster.local`. */
   readonly trustDomain: string
   readonly trustDomainAliases: readonly string[]
+  /** `caCertificates[].trustDomains`: their peers are accepted, and no policy means them by another name. */
+  readonly certificateTrustDomains: readonly string[]
   /** Default `istio-system`. */
   readonly rootNamespace: string
   readonly pathNormalization: PathNormalization
@@ -21,4 +23,13 @@ export interface MeshConfig {
   readonly gatewayTopology: GatewayTopology
   /** Null when no mesh configuration was read and the defaults apply. */
   readonly origin: Origin | null
+}
+
+/** The trust domains whose peers TLS lets in (istio/istio, networking/plugin/authn: TrustDomainsForValidation). */
+export function acceptedTrustDomains({
+  trustDomain,
+  trustDomainAliases,
+  certificateTrustDomains,
+}: MeshConfig): readonly string[] {
+  return [...new Set([trustDomain, ...trustDomainAliases, ...certificateTrustDomains])].filter((name) => name !== '')
 }

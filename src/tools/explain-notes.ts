@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from '../mesh/authorization-policy.ts'
 import type { Mesh } from '../mesh/mesh.ts'
+import { acceptedTrustDomains } from '../mesh/mesh-config.ts'
 import type { JwtRule } from '../mesh/request-authentication.ts'
 import { suggest } from '../source/suggest.ts'
 import { hasMaskedToken, maskedCondition } from './masked.ts'
@@ -19,7 +20,7 @@ export function requestNotes(
 /** A peer of another trust domain would not get past TLS. */
 function foreignPeer({ source }: TestRequest, { config }: Mesh): readonly string[] {
   const domain = /^spiffe:\/\/([^/]*)/.exec(source.peer)?.[1]
-  const own = [config.trustDomain, ...config.trustDomainAliases]
+  const own = acceptedTrustDomains(config)
   return domain === undefined || own.includes(domain)
     ? []
     : [`the proxy would refuse peers of the trust domain \`${domain}\`: the mesh's are ${own.join(', ')}`]

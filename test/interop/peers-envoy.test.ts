@@ -11,6 +11,7 @@ import { peerIdentity } from '#src/authn/peer.ts'
 import { forwardedClientCertificate } from '#src/authn/xfcc.ts'
 import { bootstrap, type Resources, translateWorkload } from '#src/envoy/index.ts'
 import { loadMesh } from '#src/mesh/load.ts'
+import { acceptedTrustDomains } from '#src/mesh/mesh-config.ts'
 import { MetricsRegistry } from '#src/observe/metrics.ts'
 import type { WorkloadIdentity } from '#src/proxy/config.ts'
 import { configure } from '#src/proxy/configure.ts'
@@ -69,6 +70,7 @@ metadata: { name: istio, namespace: istio-system }
 data:
   mesh: |
     trustDomainAliases: [old.local]
+    caCertificates: [{ pem: none, trustDomains: [partner.local, old.local] }]
 ---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -112,7 +114,8 @@ before(async () => {
   running = await startBootstrap(envoy.path, config, join(folder, 'admin'), folder)
   stage.ending(() => running.stop())
 
-  const trusted = ['cluster.local', 'old.local']
+  const trusted = acceptedTrustDomains(mesh.config)
+  assert.deepEqual(trusted, ['cluster.local', 'old.local', 'partner.local'])
   const identity: WorkloadIdentity = {
     ...{ id: BACKEND, certificate: server.certificate, key: server.pem, ca: [root.certificate] },
     identifyPeer: (one: X509Certificate) => peerIdentity(one, trusted, Date.now()),
@@ -201,6 +204,11 @@ const peers: readonly (readonly [what: string, client: () => Client, cause: stri
   ['a good one', () => presenting({ uris: [FRONTEND] }), null],
   ['one with DNS names beside its id', () => presenting({ uris: [FRONTEND], dns: ['a.example'] }), null],
   ['one of an alias of the trust domain', () => presenting({ uris: ['spiffe://old.local/ns/default/sa/x'] }), null],
+  [
+    'one of a trust domain of `caCertificates`',
+    () => presenting({ uris: ['spiffe://partner.local/ns/default/sa/x'] }),
+    null,
+  ],
   ['one behind an intermediate', () => presenting({ uris: [FRONTEND] }, between, between.certificate), null],
   ['one without purposes', () => presenting({ uris: [FRONTEND], purposes: null }), null],
   ['none', () => ({ ALPNProtocols: ISTIO }), 'no_certificate'],

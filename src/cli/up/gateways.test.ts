@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
@@ -7,6 +8,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { createDevelopmentCa } from '../../authn/certificate-authority.ts'
+import { buildCertificate, type SubjectAlternativeName } from '../../authn/x509/certificate.ts'
 import { folderOf, type Running, root, sallyport, start } from '../terminal.test.fixture.ts'
 
 const QUIET = ['--health-port', '0', '--metrics-port', '0', '--admin-port', '0', '--ca-dir', 'ca']
@@ -166,6 +168,64 @@ test('a server ends TLS by its name, and asks for certificates where it is MUTUA
   const across = await encrypted(port, request('/', 'x.b.example'), { servername: 'a.example' })
   assert.match(across, /^HTTP\/1\.1 404 /)
   assert.equal(await plain(port, request('/', 'a.example')), '')
+})
+
+test('the roots alone say who may come in, and policies see the name that the certificate has', async (t) => {
+  const ca = createDevelopmentCa({ trustDomain: 'cluster.local', now: () => Date.now() })
+  const server = ca.issue({ namespace: 'edge', serviceAccount: 'gw' })
+  const issuer = new X509Certificate(ca.root)
+  const named = (names: readonly SubjectAlternativeName[], commonName: string) => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const cert = buildCertificate(
+      {
+        subject: { commonName },
+        issuer: {
+          commonName: /CN=(.*)/.exec(issuer.subject)?.[1] ?? '',
+          organization: /O=(.*)/.exec(issuer.subject)?.[1] ?? '',
+        },
+        ...{ notBefore: Date.now() - 60_000, notAfter: Date.now() + 3_600_000, publicKey },
+        issuerPublicKey: issuer.publicKey,
+        usage: { kind: 'workload', names },
+      },
+      createPrivateKey(ca.rootKey),
+    )
+    return { cert, key: privateKey.export({ type: 'pkcs8', format: 'pem' }) as string }
+  }
+  const dns = (name: string): SubjectAlternativeName => ({ kind: 'dns', name })
+  const servers = `  - port: { number: 443, name: b, protocol: HTTPS }
+    hosts: ["*"]
+    tls: { mode: MUTUAL, serverCertificate: chain.pem, privateKey: key.pem, caCertificates: root.pem }
+`
+  const pem = { 'chain.pem': server.chain, 'key.pem': server.key, 'root.pem': ca.root }
+  const app = await application(t)
+  const serve = async (rule: string) => {
+    const up = run(t, { 'mesh.yaml': deployment() + gateway(servers) + deny(rule), ...pem }, app, [8443])
+    const port = await portOf(up, 8443)
+    return async (names: readonly SubjectAlternativeName[], commonName = 'client') => {
+      const answer = await encrypted(port, request('/', 'x'), { servername: 'x', ...named(names, commonName) })
+      return Number(/^HTTP\/1\.1 (\d+)/.exec(answer)?.[1] ?? 0)
+    }
+  }
+  const spiffe = 'spiffe://cluster.local/ns/b/sa/s'
+  const uri = (name: string): SubjectAlternativeName => ({ kind: 'uri', uri: name })
+  const asked = await serve('{ from: [{ source: { principals: ["cluster.local/ns/b/sa/s"] } }] }')
+  assert.deepEqual(
+    [
+      await asked([uri(spiffe)]),
+      await asked([uri('spiffe://partner.example/x')]),
+      await asked([dns('client.example')]),
+      await asked([dns('client.example'), dns('other.example')]),
+      await asked([]),
+      await asked([dns(spiffe)]),
+      await asked([], spiffe),
+      await asked([uri(spiffe), uri('spiffe://cluster.local/ns/a/sa/s')]),
+    ],
+    [403, 200, 200, 200, 200, 0, 0, 0],
+  )
+  const anybody = await serve('{ from: [{ source: { principals: ["*"] } }] }')
+  assert.deepEqual([await anybody([dns('client.example')]), await anybody([])], [403, 403])
+  const suffix = await serve('{ from: [{ source: { principals: ["*client.example"] } }] }')
+  assert.equal(await suffix([dns('client.example')]), 200, 'a suffix too is one of a SPIFFE id')
 })
 
 test('what is not served is said at its place, and its port is not opened', async (t) => {

@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createSecureContext } from 'node:tls'
-import { splitSubjectAlternativeNames } from '../../authn/x509/subject-alternative-names.ts'
+import { clientIdentity } from '../../authn/client-identity.ts'
 import { forwardedClientCertificate } from '../../authn/xfcc.ts'
 import type { GatewayServer, ServerTls } from '../../mesh/gateway.ts'
 import { selects } from '../../mesh/labels.ts'
@@ -10,7 +10,7 @@ import type { Mesh } from '../../mesh/mesh.ts'
 import type { Origin } from '../../mesh/resource.ts'
 import type { SocketEndpoint } from '../../mesh/sidecar.ts'
 import type { PortProtocol, Workload } from '../../mesh/workload.ts'
-import type { ListenAddress, PeerIdentity } from '../../proxy/config.ts'
+import type { ListenAddress } from '../../proxy/config.ts'
 import type { LocalIngress, LocalServers } from '../../proxy/configure.ts'
 import type { GatewayTlsServer } from '../../proxy/gateway-tls.ts'
 import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
@@ -169,7 +169,7 @@ function readTls(tls: ServerTls, hosts: readonly string[], cwd: string): Gateway
   if (key === null) return `its key \`${tls.privateKey}\` cannot be read`
   const roots = tls.mode === 'MUTUAL' ? readFile(cwd, tls.caCertificates) : null
   if (tls.mode === 'MUTUAL' && roots === null) return `its roots \`${tls.caCertificates}\` cannot be read`
-  const clients = roots === null ? null : { ca: [roots], identifyPeer, forwardedClientCert }
+  const clients = roots === null ? null : { ca: [roots], identifyPeer: clientIdentity, forwardedClientCert }
   const minVersion = tls.minProtocolVersion === 'TLSV1_3' ? 'TLSv1.3' : 'TLSv1.2'
   const maxVersion =
     tls.maxProtocolVersion === 'TLS_AUTO' || tls.maxProtocolVersion === 'TLSV1_3' ? 'TLSv1.3' : 'TLSv1.2'
@@ -188,20 +188,6 @@ function readFile(cwd: string, path: string): string | null {
   } catch {
     return null
   }
-}
-
-/** The CA alone says who may come in; a policy knows a client by the one URI name of its certificate. */
-function identifyPeer(certificate: X509Certificate): PeerIdentity {
-  const names = splitSubjectAlternativeNames(certificate.subjectAltName) ?? []
-  const uris = names.filter(({ type }) => type === 'URI')
-  const [uri] = uris
-  return uri === undefined || uris.length > 1
-    ? {
-        kind: 'refused',
-        cause: uri === undefined ? 'no_uri_name' : 'several_uri_names',
-        reason: `its certificate has ${uris.length} URI names, not one`,
-      }
-    : { kind: 'peer', id: uri.value }
 }
 
 /** As at a sidecar, with the certificate itself. */

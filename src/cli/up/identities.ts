@@ -8,7 +8,7 @@ import { type CredentialSource, createIssuedCredentials, type IssuedCredentials 
 import { peerIdentity } from '../../authn/peer.ts'
 import { parseWorkloadId, printWorkloadId } from '../../authn/spiffe-id.ts'
 import { forwardedClientCertificate } from '../../authn/xfcc.ts'
-import type { MeshConfig } from '../../mesh/mesh-config.ts'
+import { acceptedTrustDomains, type MeshConfig } from '../../mesh/mesh-config.ts'
 import type { Workload } from '../../mesh/workload.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { WorkloadIdentity } from '../../proxy/config.ts'
@@ -75,7 +75,7 @@ export class Identities {
     const source = this.#sources.get(id) ?? this.#open(id, workload, config)
     if (source === null) return null
     const { certificate, key, ca } = source.current()
-    const trustDomains = [config.trustDomain, ...config.trustDomainAliases]
+    const trustDomains = acceptedTrustDomains(config)
     const own = this.#ownId(id, certificate, trustDomains)
     return {
       id: own,

@@ -1,11 +1,11 @@
 import { mtlsModeFor } from '../../mesh/attach.ts'
 import { type GatewayTopology, gatewayTopologyFor } from '../../mesh/gateway-topology.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
+import { acceptedTrustDomains } from '../../mesh/mesh-config.ts'
 import type { TargetService } from '../../mesh/service.ts'
 import type { SocketEndpoint } from '../../mesh/sidecar.ts'
 import type { PortProtocol, Workload } from '../../mesh/workload.ts'
 import type { AccessLog } from './access-log.ts'
-import { trustDomainsOf } from './authorization.ts'
 import type { Resources } from './bootstrap.ts'
 import { type Cluster, endpointCluster, originalDestinationCluster, type UpstreamProtocol } from './cluster.ts'
 import { type ChainOption, chainOptions, type PortKind } from './filter-chain-match.ts'
@@ -187,7 +187,9 @@ class Writer {
         ...(port.matchPort && port.number !== null ? { destination_port: port.number } : {}),
         ...match,
       },
-      ...(tls ? { transport_socket: downstreamTls(protocol, trustDomainsOf(this.#mesh), this.#options.prefix) } : {}),
+      ...(tls
+        ? { transport_socket: downstreamTls(protocol, acceptedTrustDomains(this.#mesh.config), this.#options.prefix) }
+        : {}),
       filters: protocol === 'http' ? [this.#http(port, tls)] : this.#tcp(port, tls),
     }
   }

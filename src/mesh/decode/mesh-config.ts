@@ -20,7 +20,7 @@ const MESH_CONFIG_FIELDS = [
   'proxyListenPort proxyInboundListenPort proxyHttpPort connectTimeout hboneIdleTimeout protocolDetectionTimeout',
   'tcpKeepalive ingressClass ingressService ingressControllerMode ingressSelector enableTracing accessLogFile',
   'accessLogFormat accessLogEncoding enableEnvoyAccessLogService disableEnvoyListenerLog outboundTrafficPolicy',
-  'inboundTrafficPolicy configSources enableAutoMtls caCertificates defaultServiceExportTo',
+  'inboundTrafficPolicy configSources enableAutoMtls defaultServiceExportTo',
   'defaultVirtualServiceExportTo defaultDestinationRuleExportTo localityLbSetting zoneAwareLbSetting dnsRefreshRate',
   'h2UpgradePolicy inboundClusterStatName outboundClusterStatName certificates serviceSettings serviceScopeConfigs',
   'enablePrometheusMerge verifyCertificateAtClient ca defaultProviders discoverySelectors defaultHttpRetryPolicy',
@@ -62,10 +62,16 @@ const normalization = map(
   (value): PathNormalization => (value === 'DEFAULT' ? 'BASE' : value),
 )
 
+const caCertificate = record(
+  { trustDomains: optional(list(string), []) },
+  { ...lenient, ignored: ['pem', 'spiffeBundleUrl', 'certSigners'] },
+)
+
 export const meshConfig = record(
   {
     trustDomain: optional(string, ''),
     trustDomainAliases: optional(list(string), []),
+    caCertificates: optional(list(caCertificate), []),
     rootNamespace: optional(string, ''),
     pathNormalization: optional(record({ normalization: optional(normalization, 'BASE') }, lenient), {
       normalization: 'BASE',
@@ -86,6 +92,7 @@ export const meshConfigFields: ReadonlySet<string> = new Set(
 export const DEFAULT_MESH_CONFIG: MeshConfig = {
   trustDomain: 'cluster.local',
   trustDomainAliases: [],
+  certificateTrustDomains: [],
   rootNamespace: 'istio-system',
   pathNormalization: 'BASE',
   providers: [],
@@ -104,6 +111,7 @@ export function toMeshConfig(raw: RawMeshConfig, origin: Origin): MeshConfig {
   return {
     trustDomain: raw.trustDomain === '' ? DEFAULT_MESH_CONFIG.trustDomain : raw.trustDomain,
     trustDomainAliases: raw.trustDomainAliases,
+    certificateTrustDomains: raw.caCertificates.flatMap(({ trustDomains }) => trustDomains),
     rootNamespace: raw.rootNamespace === '' ? DEFAULT_MESH_CONFIG.rootNamespace : raw.rootNamespace,
     pathNormalization: raw.pathNormalization.normalization,
     providers,
