@@ -73,7 +73,7 @@ export type Outcome =
     }
 
 // Filled by the class below, whose constructor nobody else can reach.
-let grant: (request: PermittedRequest, responseChanges: readonly HeaderChange[]) => Permit
+let grant: (request: PermittedRequest, responseChanges: readonly HeaderChange[], grpc: boolean) => Permit
 
 /** What the forwarder demands. Nothing outside this module can make one. */
 export class Permit {
@@ -82,17 +82,20 @@ export class Permit {
   readonly host: string
   readonly headers: HeaderMap
   readonly responseChanges: readonly HeaderChange[]
+  /** Whether the client speaks gRPC: an answer of the proxy's own is then one of gRPC. */
+  readonly grpc: boolean
 
-  private constructor(request: PermittedRequest, responseChanges: readonly HeaderChange[]) {
+  private constructor(request: PermittedRequest, responseChanges: readonly HeaderChange[], grpc: boolean) {
     this.method = request.method
     this.path = request.path
     this.host = request.host
     this.headers = request.headers
     this.responseChanges = responseChanges
+    this.grpc = grpc
   }
 
   static {
-    grant = (request, responseChanges) => new Permit(request, responseChanges)
+    grant = (request, responseChanges, grpc) => new Permit(request, responseChanges, grpc)
   }
 }
 
@@ -100,7 +103,7 @@ type PermittedRequest = Pick<ChainRequest, 'method' | 'path' | 'host' | 'headers
 
 /** The way out of an application, which Istio never authorizes: the peer's sidecar does. */
 export function permitEgress(request: PermittedRequest): Permit {
-  return grant(request, NO_CHANGES)
+  return grant(request, NO_CHANGES, isGrpcRequest(request.headers))
 }
 
 /**
@@ -120,6 +123,7 @@ export function authorize(
     facts: Facts.ofRequest(request.connection.facts, request),
     responseChanges: NO_CHANGES,
     provider: null,
+    grpc: isGrpcRequest(request.headers),
   }
   return next(custom(chain), (refusal) => refusal ?? next(authenticate(chain), (late) => late ?? decide(chain)))
 }
@@ -131,6 +135,8 @@ interface Chain {
   facts: Facts
   responseChanges: readonly HeaderChange[]
   provider: string | null
+  /** As the client sent it: what a provider changes does not count (Envoy decides it at the head). */
+  readonly grpc: boolean
 }
 
 const NO_CHANGES: readonly HeaderChange[] = []
@@ -272,7 +278,7 @@ function decide(chain: Chain): Outcome {
     case 'allow':
       return {
         kind: 'permitted',
-        permit: grant(chain.request, chain.responseChanges),
+        permit: grant(chain.request, chain.responseChanges, chain.grpc),
         decision: allowedDecision(200, chain.provider, watched),
       }
     default:
@@ -295,7 +301,7 @@ function refuse(
   const text = typeof reply.body === 'string' ? reply.body : Buffer.from(reply.body).toString('latin1')
   const provider = chain.provider === null ? {} : { provider: chain.provider }
   const { responseChanges } = chain
-  if (!isGrpcRequest(chain.request.headers)) {
+  if (!chain.grpc) {
     const decision: Decision = {
       decision: 'deny',
       status: reply.status,

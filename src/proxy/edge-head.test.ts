@@ -51,6 +51,8 @@ test('a gateway takes nobody at their word', () => {
     })
     return head.kind === 'head' ? head : assert.fail(head.details)
   }
+  // Of the loopback only one address gives way to the gateway's own.
+  assert.deepEqual(read(0, '127.0.0.2').headers.all('x-forwarded-for'), ['1.1.1.1,127.0.0.2'])
   const bare = read(0, '9.9.9.9')
   assert.equal(printIp(bare.remoteIp), '9.9.9.9')
   assert.deepEqual(bare.headers.all('x-forwarded-for'), ['1.1.1.1,9.9.9.9'])

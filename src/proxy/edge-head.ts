@@ -107,6 +107,7 @@ const NOT_FROM_PROXIES: ReadonlySet<string> = new Set([
 
 const NOT_FROM_CLIENTS: ReadonlySet<string> = new Set([...NOT_FROM_PROXIES, 'x-forwarded-proto'])
 
-export function isLoopback({ v6, a, b, c, d }: IpAddress): boolean {
-  return v6 ? a === 0 && b === 0 && c === 0 && d === 1 : a >>> 24 === 127
+/** Envoy knows one address of each family for it. */
+function isLoopback({ v6, a, b, c, d }: IpAddress): boolean {
+  return v6 ? a === 0 && b === 0 && c === 0 && d === 1 : a === 0x7f000001
 }

@@ -203,6 +203,9 @@ test('an application that cannot be reached is 503 in the words of Envoy', async
   const [entry] = await running.logged(1)
   assert.equal(entry?.decision, 'allow')
   assert.equal(entry?.responseStatus, 503)
+  const grpc = await ask(running.port(), { method: 'POST', headers: { 'content-type': 'application/grpc' }, body: 'x' })
+  assert.deepEqual([grpc.status, grpc.headers['grpc-status'], grpc.body], [200, '14', ''])
+  assert.match(String(grpc.headers['grpc-message']), /^upstream connect error/)
 })
 
 test('an application that hangs up gives 503 before its answer and an aborted answer within it', async (t) => {

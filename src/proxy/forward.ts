@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import type { Permit } from './authorize.ts'
 import { withoutHopByHop } from './hop-by-hop.ts'
-import { textReply } from './local-reply.ts'
+import { grpcReply, grpcStatusOf, type LocalReply, textReply } from './local-reply.ts'
 import { forwardedLines, writeReply } from './reply.ts'
 import type { RequestBody } from './request-body.ts'
 import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamRequest, UpstreamSink } from './upstream.ts'
@@ -65,12 +65,18 @@ export function forward(
         return
       }
       if (response.headersSent) return
-      writeReply(response, textReply(503, failureBody(failure)), permit.responseChanges, body.awaitsContinue)
+      writeReply(response, failureReply(permit, failure), permit.responseChanges, body.awaitsContinue)
       body.discard()
     },
   }
   response.once('close', cancel)
   exchange = upstream.send(upstreamRequest(permit, body), sink)
+}
+
+/** What Envoy's router answers in the application's place. */
+function failureReply({ grpc }: Permit, failure: UpstreamFailure): LocalReply {
+  const body = failureBody(failure)
+  return grpc ? grpcReply(grpcStatusOf(503), body) : textReply(503, body)
 }
 
 export function upstreamRequest(permit: Permit, body: RequestBody | null): UpstreamRequest {

@@ -31,10 +31,10 @@ export function generate(seed: number, number: number, count = PER_MESH): Genera
 }
 
 function listedMesh(random: Random, count: number): Generated {
-  const overHttp = random.chance(0.25)
+  const overHttp = random.chance(0.1)
   const rows = overHttp ? listedAtHttp : listedRequests
   const documents = overHttp ? listedHttpDocuments : listedDocuments
-  const requests = Array.from({ length: overHttp ? Math.min(5, count) : count }, () => random.pick(rows).make(random))
+  const requests = Array.from({ length: count }, () => random.pick(rows).make(random))
   return {
     spec: { role: 'sidecar', protocol: 'http', workload: 'foo/web', service: null, documents },
     requests,

@@ -215,7 +215,7 @@ export const listedRequests: readonly Listed[] = [
 export const listedAtHttp: readonly Listed[] = [
   listed(failedHttpCheck, served, refusedByGrpc, (random) => ({
     http: { method: 'POST', target: '/p.S/N', headers: [['content-type', 'application/grpc']] },
-    script: { kind: 'http', delay: 0, answer: { kind: random.chance(0.8) ? 'close' : 'silence' } },
+    script: { kind: 'http', delay: 0, answer: { kind: random.chance(0.96) ? 'close' : 'silence' } },
   })),
 ]
 
