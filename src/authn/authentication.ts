@@ -31,8 +31,17 @@ export interface Accepted {
 
 export type Authentication = Accepted | Rejection
 
+/** Headers and parameters that tokens are read from, in lower case: no log may show what they hold. */
+export interface TokenNames {
+  readonly headers: ReadonlySet<string>
+  readonly parameters: ReadonlySet<string>
+}
+
 /** The RequestAuthentication rules of one workload. */
 export interface RequestAuthenticator {
+  readonly tokenNames: TokenNames
   /** Synchronous without a token and with one that was verified before. `now` is in milliseconds since the epoch. */
   authenticate(request: AuthenticationRequest, now: number): Authentication | Promise<Authentication>
 }
+
+export const NO_TOKEN_NAMES: TokenNames = { headers: new Set(), parameters: new Set() }

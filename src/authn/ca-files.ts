@@ -57,7 +57,7 @@ function open(
 
 /** Both files appear whole: first the key, which only one process can be the first to make, then the certificate. */
 function create(folder: string, options: DevelopmentCaOptions): OpenedCa {
-  mkdirSync(folder, { recursive: true })
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
   const ca = createDevelopmentCa(options)
   const suffix = randomBytes(8).toString('hex')
   const made = (name: string, text: string, mode: number): boolean => {

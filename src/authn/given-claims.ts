@@ -1,6 +1,6 @@
 import type { JwtRule } from '../mesh/request-authentication.ts'
 import type { Claims } from '../policy/facts.ts'
-import type { RequestAuthenticator } from './authentication.ts'
+import { NO_TOKEN_NAMES, type RequestAuthenticator } from './authentication.ts'
 import { parseJsonObject } from './jwt/strict-json.ts'
 import { addOutputHeaders, outputHeaderNames, prepareOutputHeaders } from './output-headers.ts'
 import { spaceDelimitedBy, splitClaims } from './space-delimited-claims.ts'
@@ -18,6 +18,7 @@ export function createGivenClaims(rules: readonly JwtRule[], claims: Claims): Re
   const rule = rules.find(({ issuer }) => issuer === payload.iss) ?? rules.find(({ issuer }) => issuer === null)
   const split = splitClaims(payload, spaceDelimitedBy(rule?.spaceDelimitedClaims ?? []))
   return {
+    tokenNames: NO_TOKEN_NAMES,
     authenticate({ headers, path }) {
       for (const name of outputs) headers.delete(name)
       if (rule !== undefined) {

@@ -5,17 +5,23 @@
 
 /** The first value of parameter `name`; empty when it has no `=`. Undefined when it is not there. */
 export function readParameter(target: string, name: string): string | undefined {
+  return readParameters(target, name)[0]
+}
+
+/** Every value of parameter `name`. */
+export function readParameters(target: string, name: string): readonly string[] {
   const query = queryOf(target)
-  if (query === null) return undefined
+  const values: string[] = []
+  if (query === null) return values
   for (let start = query.start; start < query.end; ) {
     const end = pairEnd(target, start, query.end)
     if (nameMatches(target, start, end, name)) {
       const equals = target.indexOf('=', start)
-      return equals === -1 || equals >= end ? '' : percentDecode(target.slice(equals + 1, end))
+      values.push(equals === -1 || equals >= end ? '' : percentDecode(target.slice(equals + 1, end)))
     }
     start = end + 1
   }
-  return undefined
+  return values
 }
 
 /** The target without any parameter `name`; without its `?` when none is left. */

@@ -82,11 +82,20 @@ for (const [name, verifier] of [
       [{ headers: [bearer(token('A')), inB(token('B', {}, a))] }, '401 Jwt verification fails', 'A'],
       [{ headers: [bearer(token('A')), inB(token('A'))] }, '401 Jwt issuer is not configured', 'A'],
       [{ headers: [bearer(token('A'))], path: '/?access_token=bad' }, form, form],
+      [{ path: `/?access_token=${token('A')}&access%5ftoken=bad` }, form, 'A'],
     ]
     for (const [request, inStrict, inLoose] of rows) {
       assert.equal(await subject(strict(request)), inStrict)
       assert.equal(await subject(loose(request)), inLoose)
     }
+  })
+
+  test(`strict, ${name}: a cookie that comes twice`, async () => {
+    const ask = asker([rule('A', { fromCookies: ['ck'] })], { ...options, strict: true })
+    const cookie = (text: string): readonly [string, string] => ['cookie', text]
+    assert.equal(await subject(ask({ headers: [cookie(`ck=${token('A')}; ck=bad`)] })), form)
+    assert.equal(await subject(ask({ headers: [cookie(`ck=${token('A')}`), cookie('ck=bad')] })), form)
+    assert.equal(await subject(ask({ headers: [cookie(`ck=${token('A')}; x=bad`)] })), 'A')
   })
 
   test(`strict, ${name}: a place that two rules share`, async () => {

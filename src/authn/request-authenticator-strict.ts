@@ -1,7 +1,7 @@
 import type { AuthenticationRequest } from './authentication.ts'
 import type { JwtFailure } from './jwt/failure.ts'
 import { moreTelling, type PreparedRule, type Verdict, verifyUnder } from './request-authenticator-rule.ts'
-import { findTokens } from './token-locations.ts'
+import { findEveryToken } from './token-locations.ts'
 
 /**
  * Whether every token at any rule's location is verified by one of the rules that look there: null, or why one is not.
@@ -14,7 +14,7 @@ export function verifyEvery(
 ): JwtFailure | null | Promise<JwtFailure | null> {
   const presented = new Map<string, PreparedRule[]>()
   for (const rule of rules) {
-    for (const { text } of findTokens(rule.locations, headers, path)) {
+    for (const { text } of findEveryToken(rule.locations, headers, path)) {
       const found = presented.get(text)
       if (found === undefined) presented.set(text, [rule])
       else if (!found.includes(rule)) found.push(rule)

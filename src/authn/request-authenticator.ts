@@ -39,7 +39,12 @@ export function createRequestAuthenticator(
     if (prepared.length === 0 || isPreflight(request)) return { kind: 'accepted', claims: null, path: request.path }
     return new Evaluation(prepared, request, now).run()
   }
+  const locations = prepared.map((rule) => rule.locations)
   return {
+    tokenNames: {
+      headers: new Set(locations.flatMap(({ headers }) => headers.map(({ name }) => name))),
+      parameters: new Set(locations.flatMap(({ parameters }) => parameters.map((name) => name.toLowerCase()))),
+    },
     authenticate(request, now) {
       // Before anything else, so that no client can speak in the name of a token.
       for (const name of outputNames) request.headers.delete(name)

@@ -1,6 +1,6 @@
 import type { HeaderMap } from '../match/header-map.ts'
 import type { JwtRule } from '../mesh/request-authentication.ts'
-import { cutParameter, readParameter } from './query-parameters.ts'
+import { cutParameter, readParameters } from './query-parameters.ts'
 
 /** Where a rule looks for tokens, in the order in which Envoy lists them. */
 export interface TokenLocations {
@@ -42,8 +42,20 @@ export function prepareLocations(rule: JwtRule): TokenLocations {
   }
 }
 
-/** Every token at these locations. A location that is present but empty gives an empty token, which is a bad one. */
+/**
+ * The tokens at these locations: of a header each, of parameters and cookies the first, as Envoy. A location that is
+ * present but empty gives an empty token, which is a bad one.
+ */
 export function findTokens(locations: TokenLocations, headers: HeaderMap, path: string): FoundToken[] {
+  return tokensAt(locations, headers, path, 1)
+}
+
+/** Also what is repeated: the next reader may take the last one. */
+export function findEveryToken(locations: TokenLocations, headers: HeaderMap, path: string): FoundToken[] {
+  return tokensAt(locations, headers, path, Number.POSITIVE_INFINITY)
+}
+
+function tokensAt(locations: TokenLocations, headers: HeaderMap, path: string, most: number): FoundToken[] {
   const found: FoundToken[] = []
   for (const { name, prefix } of locations.headers) {
     for (const value of headerValues(headers, name)) {
@@ -52,12 +64,12 @@ export function findTokens(locations: TokenLocations, headers: HeaderMap, path: 
     }
   }
   for (const name of locations.parameters) {
-    const text = readParameter(path, name)
-    if (text !== undefined) found.push({ text, source: { kind: 'parameter', name } })
+    for (const text of readParameters(path, name).slice(0, most)) {
+      found.push({ text, source: { kind: 'parameter', name } })
+    }
   }
   for (const name of locations.cookies) {
-    const text = readCookie(headers, name)
-    if (text !== undefined) found.push({ text, source: { kind: 'cookie' } })
+    for (const text of readCookies(headers, name).slice(0, most)) found.push({ text, source: { kind: 'cookie' } })
   }
   return found
 }
@@ -104,17 +116,18 @@ function isTokenByte(c: number): boolean {
   )
 }
 
-/** The first cookie of this name in any line, without its quotes. */
-function readCookie(headers: HeaderMap, name: string): string | undefined {
+/** The cookies of this name in any line, without their quotes. */
+function readCookies(headers: HeaderMap, name: string): readonly string[] {
+  const values: string[] = []
   for (let line = headers.indexOf('cookie'); line !== -1; line = headers.indexOf('cookie', line + 1)) {
     for (const cookie of headers.valueAt(line).split(';')) {
       const equals = cookie.indexOf('=')
       if (equals === -1 || cookie.slice(0, equals).trimStart() !== name) continue
       const value = cookie.slice(equals + 1)
-      return value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value
+      values.push(value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value)
     }
   }
-  return undefined
+  return values
 }
 
 /** Optional white space around a field value is not part of it (RFC 9110 section 5.5). */

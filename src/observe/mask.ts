@@ -57,7 +57,9 @@ export function maskHeaders(
 /** One header's value as `maskHeaders` shows it. `name` is lower-case. */
 export function maskHeader(name: string, value: string, also: ReadonlySet<string> = new Set()): string {
   const secret = secretHeaders.has(name) || also.has(name) || secretWord.test(name)
-  return secret ? MASKED : maskText(cut(value, VALUE_LIMIT))
+  if (secret) return MASKED
+  // It holds a target, with whatever stood in its parameters.
+  return name === 'referer' ? cut(maskTarget(value), VALUE_LIMIT) : maskText(cut(value, VALUE_LIMIT))
 }
 
 /**

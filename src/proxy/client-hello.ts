@@ -6,7 +6,8 @@ export interface ClientHello {
 }
 
 export type Sniffed =
-  | { readonly kind: 'more' }
+  /** To be asked again when there are so many bytes. */
+  | { readonly kind: 'more'; readonly wanted: number }
   | { readonly kind: 'plaintext' }
   /** Starts as TLS does, but no ClientHello follows. */
   | { readonly kind: 'malformed' }
@@ -14,21 +15,23 @@ export type Sniffed =
 
 /** A ClientHello may span records; no client sends more than this. */
 const MOST_BYTES = 64 * 1024
+/** Each may need another look. */
+const MOST_RECORDS = 256
 
-const MORE: Sniffed = { kind: 'more' }
 const PLAINTEXT: Sniffed = { kind: 'plaintext' }
 const MALFORMED: Sniffed = { kind: 'malformed' }
 
 /** Looks at the first bytes of a connection, as Envoy's TLS inspector does. */
 export function sniff(bytes: Buffer): Sniffed {
-  if (bytes.length === 0) return MORE
+  if (bytes.length === 0) return { kind: 'more', wanted: 1 }
   if (bytes[0] !== 0x16) return PLAINTEXT
   const fragments: Buffer[] = []
   let size = 0
   let at = 0
   let wanted = 4
   while (size < wanted) {
-    if (bytes.length < at + 5) return bytes.length > MOST_BYTES ? MALFORMED : MORE
+    if (at > MOST_BYTES || fragments.length === MOST_RECORDS) return MALFORMED
+    if (bytes.length < at + 5) return { kind: 'more', wanted: at + 5 }
     if (bytes[at] !== 0x16 || bytes[at + 1] !== 3) return MALFORMED
     const length = bytes.readUInt16BE(at + 3)
     if (length === 0 || length > 0x4000) return MALFORMED
@@ -41,7 +44,7 @@ export function sniff(bytes: Buffer): Sniffed {
       wanted = 4 + head.readUIntBE(1, 3)
       if (wanted > MOST_BYTES) return MALFORMED
     }
-    if (size < wanted && fragment.length < length) return MORE
+    if (size < wanted && fragment.length < length) return { kind: 'more', wanted: at + 5 + length }
     at += 5 + length
   }
   const hello = readHello(Buffer.concat(fragments).subarray(4, wanted))

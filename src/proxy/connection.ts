@@ -28,8 +28,6 @@ export interface InboundConnection extends AuthorizedConnection {
   readonly mtls: MutualTls | null
   /** Whether it is encrypted, with a certificate of the peer or without. */
   readonly secure: boolean
-  /** The hosts of the gateway's server that has ended its TLS: requests for others are not served on it. */
-  readonly hosts?: readonly string[]
 }
 
 export type Verified = MutualTls | { readonly refused: RefusalCause; readonly reason: string }

@@ -1,3 +1,4 @@
+import type { TokenNames } from '../authn/authentication.ts'
 import type { HeaderMap } from '../match/header-map.ts'
 import { printIp } from '../match/ip.ts'
 import { maskHeaders, maskTarget } from '../observe/mask.ts'
@@ -47,10 +48,10 @@ export function loggedConnection({ facts }: Pick<InboundConnection, 'facts'>): L
 }
 
 /** Header lines as they arrived, masked: to be taken before the chain changes them. */
-export function loggedHeaders(headers: HeaderMap): [string, string][] {
-  return maskHeaders(headers)
+export function loggedHeaders(headers: HeaderMap, secret: TokenNames | null): [string, string][] {
+  return maskHeaders(headers, secret?.headers)
 }
 
-export function loggedTarget(path: string): string {
-  return maskTarget(path)
+export function loggedTarget(path: string, secret: TokenNames | null): string {
+  return maskTarget(path, secret?.parameters)
 }

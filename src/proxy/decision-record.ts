@@ -1,3 +1,4 @@
+import type { TokenNames } from '../authn/authentication.ts'
 import { printIp } from '../match/ip.ts'
 import type { Decision } from '../policy/decision.ts'
 import type { ChainRequest } from './authorize.ts'
@@ -24,19 +25,19 @@ export class DecisionRecord {
     this.#connection = connection
   }
 
-  /** To be called before the chain changes the request. */
-  describe(chain: ChainRequest): void {
+  /** To be called before the chain changes the request. `secret`: where tokens are read from. */
+  describe(chain: ChainRequest, secret: TokenNames | null): void {
     this.#id = chain.id
     if (this.#telemetry.decisions === null) return
     const { method, path, host, scheme, protocol, headers, remoteIp } = chain
     this.#request = {
       ...loggedConnection(this.#connection),
       method,
-      path: loggedTarget(path),
+      path: loggedTarget(path, secret),
       host,
       scheme,
       protocol,
-      headers: loggedHeaders(headers),
+      headers: loggedHeaders(headers, secret),
       remoteIp: printIp(remoteIp),
     }
   }

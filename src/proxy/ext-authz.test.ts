@@ -298,6 +298,7 @@ test('a provider that wants the body makes the client send it', async (t) => {
 test('a token is judged after the provider and before the policies', async (t) => {
   const order: string[] = []
   const authenticator: RequestAuthenticator = {
+    tokenNames: { headers: new Set(), parameters: new Set() },
     authenticate: (request) => {
       order.push(`authn ${request.headers.get('x-from-provider')}`)
       if (request.path.includes('bad')) {
@@ -347,6 +348,19 @@ test('a token is judged after the provider and before the policies', async (t) =
   const line = JSON.stringify(running.entries)
   assert.ok(!line.includes('secret') && !line.includes('access_token=t'))
   assert.equal(first?.request.path, '/x?access_token=[masked]')
+})
+
+test('what stands where tokens are read from is in no log, whatever it looks like', async (t) => {
+  const authenticator: RequestAuthenticator = {
+    tokenNames: { headers: new Set(['x-a']), parameters: new Set(['tok']) },
+    authenticate: ({ path }) => ({ kind: 'accepted', claims: null, path }),
+  }
+  const running = await sidecar(t, { ...policies(), authenticator })
+  const headers = { 'X-A': 'opaque-1', referer: 'http://h/?access_token=opaque-2' }
+  await ask(running.port(), { path: '/a?x=1&t%6fk=opaque-3&tok=opaque-4', headers })
+  const [entry] = await running.logged(1)
+  assert.doesNotMatch(JSON.stringify(entry), /opaque/)
+  assert.equal(entry?.request.path, '/a?x=1&t%6fk=[masked]&tok=[masked]')
 })
 
 test('a provider that fails may word the refusal, and an answer that must not be applied never fails open', async (t) => {

@@ -43,23 +43,31 @@ export function serverFor({ servers }: GatewayTls, serverName: string): GatewayT
 }
 
 /**
- * Why a connection may carry no more requests at a gateway that a reload has changed, or null: it demands TLS now, a
- * certificate, or one of other roots.
+ * Why a connection may carry no more requests at a gateway that a reload has changed, or null: it demands TLS now, has no
+ * server of the name that the client asked for, or one that demands a certificate of other roots.
  */
-export function edgeRefusal(edge: Pick<EdgeConfig, 'tls'> | null, { secure, mtls }: InboundConnection): Ended | null {
+export function edgeRefusal(
+  edge: Pick<EdgeConfig, 'tls'> | null,
+  { secure, mtls, facts }: InboundConnection,
+): Ended | null {
   const tls = edge?.tls ?? null
   if (tls === null) return null
   if (!secure) return PLAINTEXT
-  const roots = mtls?.acceptedBy.ca.join()
-  const served = tls.servers.some(({ clients }) => clients?.ca.join() === roots)
-  return served ? null : OTHER_ROOTS
+  const server = serverFor(tls, facts.sni)
+  if (server === null) return NO_SERVER
+  return server.clients?.ca.join() === mtls?.acceptedBy.ca.join() ? null : OTHER_ROOTS
 }
 
+const NO_SERVER: Ended = {
+  cause: null,
+  details: 'filter_chain_not_found',
+  reason: 'no server has the name that it asked for',
+}
 const PLAINTEXT: Ended = { cause: null, details: 'plaintext_under_tls', reason: 'plaintext where TLS is demanded' }
 const OTHER_ROOTS: Ended = {
   cause: 'root_removed',
   details: 'peer_identity_refused',
-  reason: 'no server has the roots that its certificate was verified by',
+  reason: 'its server has other roots than those that its certificate was verified by',
 }
 
 /** Terminates TLS as one server says. A reload makes another: connections stay with the one that they began with. */

@@ -11,6 +11,7 @@ import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import type { EdgeHead } from './edge-head.ts'
 import { forward } from './forward.ts'
+import { serverFor } from './gateway-tls.ts'
 import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers } from './http-server.ts'
 import { readInboundHead } from './inbound-head.ts'
@@ -68,7 +69,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     }
     const body = new RequestBody(request, response, head.contentLength, expectsContinue)
     const chain = chainRequest(context.connection, head, record.time, body, response)
-    record.describe(chain)
+    record.describe(chain, config.policies.authenticator?.tokenNames ?? null)
     this.#run(
       chain,
       config,
@@ -119,7 +120,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     }
     const early = new HeldBytes(socket, head)
     const chain = chainRequest(context.connection, parsed, record.time, NO_BODY, socket)
-    record.describe(chain)
+    record.describe(chain, config.policies.authenticator?.tokenNames ?? null)
     this.#run(
       chain,
       config,
@@ -195,11 +196,14 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
 }
 
 /** What is answered here to a request that the policies have let through. */
-function lateReply({ edge }: InboundConfig, { hosts }: InboundConnection, permit: Permit): LocalReply | null {
+function lateReply({ edge }: InboundConfig, { facts }: InboundConnection, permit: Permit): LocalReply | null {
   const proto = permit.headers.get('x-forwarded-proto')
   // Envoy finds no route for a request whose X-Forwarded-Proto is empty.
   if (proto === '') return textReply(404, '')
-  return edge === null ? null : serverReply(hosts ?? edge.hosts, edge.redirected, permit, proto)
+  if (edge === null) return null
+  // Behind TLS only the hosts of the server that the client has named are served.
+  const hosts = edge.tls === null ? edge.hosts : (serverFor(edge.tls, facts.sni)?.hosts ?? [])
+  return serverReply(hosts, edge.redirected, permit, proto)
 }
 
 const NO_BODY: ChainBody = { present: false, buffer: async () => ({ kind: 'aborted' }) }

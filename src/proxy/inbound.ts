@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { ClientHello } from './client-hello.ts'
-import { sniff } from './client-hello.ts'
-import type { InboundConfig } from './config.ts'
-import type { InboundConnection } from './connection.ts'
+import { type ClientHello, type Sniffed, sniff } from './client-hello.ts'
+import type { InboundConfig, WorkloadIdentity } from './config.ts'
+import type { InboundConnection, MutualTls } from './connection.ts'
 import { describeConnection, describeRefused, verifyPeer } from './connection.ts'
+import { connectionRefusal } from './connection-refusal.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import { seeFirstBytes } from './first-bytes.ts'
@@ -12,7 +12,6 @@ import { GatewayTerminator, type GatewayTls, type GatewayTlsServer, serverFor } 
 import type { HttpServer } from './http-server.ts'
 import type { InboundContext, InboundTarget } from './inbound-http.ts'
 import { serveTcp } from './inbound-tcp.ts'
-import { HANDSHAKE_TIMEOUT } from './limits.ts'
 import type { RefusalCause } from './peer-refusal.ts'
 import { PeerWatch } from './peer-watch.ts'
 import { type ProxiedEnds, readProxyHeader } from './proxy-protocol.ts'
@@ -33,10 +32,9 @@ export class InboundListener implements InboundTarget {
   readonly #telemetry: Telemetry
   readonly #watch: PeerWatch
   #tls: TlsTerminator | null = null
-  #tlsProtocol: 'http' | 'tcp' = 'http'
   readonly #terminators = new Map<GatewayTlsServer, GatewayTerminator>()
   /** What PROXY headers of open connections have told, by `peerKey`. */
-  readonly #ends = new Map<string, ProxiedEnds>()
+  readonly #ends = new Map<string, { readonly ends: ProxiedEnds | null }>()
 
   constructor(config: InboundConfig, upstream: Upstream, http: HttpServer<InboundContext>, telemetry: Telemetry) {
     this.config = config
@@ -56,7 +54,6 @@ export class InboundListener implements InboundTarget {
   update(config: InboundConfig, upstream: Upstream): void {
     this.config = config
     this.upstream = upstream
-    if (config.mtls.mode !== 'DISABLE' && this.#tls !== null) this.#tls.update(config.mtls.identity)
     this.#terminators.clear()
   }
 
@@ -98,11 +95,13 @@ export class InboundListener implements InboundTarget {
           this.#refuse(socket, '', 'proxy_protocol_header_malformed')
           return
         }
-        if (ends !== null) {
-          const key = peerKey(socket)
-          this.#ends.set(key, ends)
-          socket.once('close', () => this.#ends.delete(key))
-        }
+        const key = peerKey(socket)
+        const told = { ends }
+        this.#ends.set(key, told)
+        // By then another connection may have the same ends.
+        socket.once('close', () => {
+          if (this.#ends.get(key) === told) this.#ends.delete(key)
+        })
         this.#begin(socket)
       },
     )
@@ -113,9 +112,7 @@ export class InboundListener implements InboundTarget {
       socket,
       (bytes) => {
         const sniffed = sniff(bytes)
-        return sniffed.kind === 'more'
-          ? { kind: 'more', wanted: bytes.length + 1 }
-          : { kind: 'seen', taken: 0, value: sniffed }
+        return sniffed.kind === 'more' ? sniffed : { kind: 'seen', taken: 0, value: sniffed }
       },
       (sniffed) => {
         const name = sniffed.kind === 'tls' ? sniffed.hello.serverName : ''
@@ -137,7 +134,7 @@ export class InboundListener implements InboundTarget {
     return terminator
   }
 
-  #securedByServer(socket: TLSSocket, { clients, certificate, key, hosts }: GatewayTlsServer): void {
+  #securedByServer(socket: TLSSocket, { clients, certificate, key }: GatewayTlsServer): void {
     socket.on('error', () => {})
     const sni = typeof socket.servername === 'string' ? socket.servername.toLowerCase() : ''
     const peer = clients === null ? null : verifyPeer(socket, { ...clients, id: '', certificate, key })
@@ -146,12 +143,16 @@ export class InboundListener implements InboundTarget {
       this.#refuse(socket, sni, 'peer_identity_refused')
       return
     }
-    const connection = describeConnection(socket, this.config.port, sni, peer, '', true, this.#endsOf(socket))
-    this.#serve(socket, sni, connection && { ...connection, hosts }, peer === null ? 'tls' : 'mtls')
+    const connection = this.#behindEdge(socket, sni, peer, true)
+    this.#serve(socket, sni, connection, peer === null ? 'tls' : 'mtls')
   }
 
-  #endsOf(socket: Socket): ProxiedEnds | null {
-    return this.#ends.size === 0 ? null : (this.#ends.get(peerKey(socket)) ?? null)
+  /** Null where a PROXY header is demanded and there is none: nobody knows who the client is. */
+  #behindEdge(socket: Socket, sni: string, peer: MutualTls | null, secure: boolean): InboundConnection | null {
+    const { port, edge } = this.config
+    const told = this.#ends.get(peerKey(socket))
+    if (told === undefined && edge?.proxyProtocol === true) return null
+    return describeConnection(socket, port, sni, peer, '', secure, told?.ends ?? null)
   }
 
   #handshakeFailed(cause: RefusalCause, reason: string): void {
@@ -161,41 +162,29 @@ export class InboundListener implements InboundTarget {
 
   /** Reads until it is clear what the client speaks, then puts the bytes back. */
   #sniff(socket: Socket): void {
-    const chunks: Buffer[] = []
-    const timer = setTimeout(() => socket.destroy(), HANDSHAKE_TIMEOUT)
-    timer.unref()
-    const stop = () => {
-      clearTimeout(timer)
-      socket.off('data', look).off('end', ended).off('close', stop)
-    }
-    const ended = () => {
-      stop()
-      socket.destroy()
-    }
-    const look = (chunk: Buffer) => {
-      chunks.push(chunk)
-      const bytes = chunks.length === 1 ? chunk : Buffer.concat(chunks)
-      const sniffed = sniff(bytes)
-      if (sniffed.kind === 'more') return
-      stop()
-      socket.pause()
-      socket.unshift(bytes)
-      switch (sniffed.kind) {
-        case 'plaintext':
-          if (this.config.mtls.mode === 'STRICT') this.#refuse(socket, '', 'plaintext_under_strict_mtls')
-          else this.#plaintext(socket, '')
-          return
-        case 'tls':
-          this.#encrypted(socket, sniffed.hello)
-          return
-        case 'malformed':
-          this.#refuse(socket, '', 'tls_client_hello_malformed')
-          return
-        default:
-          unreachable(sniffed)
-      }
-    }
-    socket.on('data', look).once('end', ended).once('close', stop)
+    seeFirstBytes<Exclude<Sniffed, { kind: 'more' }>>(
+      socket,
+      (bytes) => {
+        const sniffed = sniff(bytes)
+        return sniffed.kind === 'more' ? sniffed : { kind: 'seen', taken: 0, value: sniffed }
+      },
+      (sniffed) => {
+        switch (sniffed.kind) {
+          case 'plaintext':
+            if (this.config.mtls.mode === 'STRICT') this.#refuse(socket, '', 'plaintext_under_strict_mtls')
+            else this.#plaintext(socket, '')
+            return
+          case 'tls':
+            this.#encrypted(socket, sniffed.hello)
+            return
+          case 'malformed':
+            this.#refuse(socket, '', 'tls_client_hello_malformed')
+            return
+          default:
+            unreachable(sniffed)
+        }
+      },
+    )
   }
 
   #encrypted(socket: Socket, hello: ClientHello): void {
@@ -207,35 +196,35 @@ export class InboundListener implements InboundTarget {
       else this.#refuse(socket, hello.serverName, 'tls_without_istio_alpn')
       return
     }
-    if (this.#tls === null || this.#tlsProtocol !== protocol) {
-      this.#tlsProtocol = protocol
-      this.#tls = new TlsTerminator(mtls.identity, protocol, {
-        secured: (secured) => this.#secured(secured),
+    if (this.#tls?.identity !== mtls.identity || this.#tls.protocol !== protocol) {
+      const { identity } = mtls
+      this.#tls = new TlsTerminator(identity, protocol, {
+        secured: (secured) => this.#secured(secured, identity),
         failed: (cause, reason) => this.#handshakeFailed(cause, reason),
       })
     }
     this.#tls.serve(socket)
   }
 
-  #secured(socket: TLSSocket): void {
+  /** `identity` is the one that the handshake began with: what is demanded now is asked for afterwards. */
+  #secured(socket: TLSSocket, identity: WorkloadIdentity): void {
     socket.on('error', () => {})
-    const { mtls, port } = this.config
     const sni = typeof socket.servername === 'string' ? socket.servername.toLowerCase() : ''
-    if (mtls.mode === 'DISABLE') {
+    if (this.config.mtls.mode === 'DISABLE') {
       this.#refuse(socket, sni, 'mtls_disabled')
       return
     }
-    const peer = verifyPeer(socket, mtls.identity)
+    const peer = verifyPeer(socket, identity)
     if ('refused' in peer) {
       this.#telemetry.peerRefused(this.config.workload, peer.refused, peer.reason)
       this.#refuse(socket, sni, 'peer_identity_refused')
       return
     }
-    this.#serve(socket, sni, describeConnection(socket, port, sni, peer, mtls.identity.id), 'mtls')
+    this.#serve(socket, sni, describeConnection(socket, this.config.port, sni, peer, identity.id), 'mtls')
   }
 
   #plaintext(socket: Socket, sni: string): void {
-    const connection = describeConnection(socket, this.config.port, sni, null, '', false, this.#endsOf(socket))
+    const connection = this.#behindEdge(socket, sni, null, false)
     this.#serve(socket, sni, connection, sni === '' ? 'plaintext' : 'passthrough')
   }
 
@@ -249,8 +238,15 @@ export class InboundListener implements InboundTarget {
       this.#refuse(socket, sni, 'downstream_remote_disconnect')
       return
     }
+    // A reload may have come while its handshake was under way.
+    const ended = connectionRefusal(connection, this.config)
+    if (ended !== null) {
+      if (ended.cause !== null) this.#telemetry.peerRefused(this.config.workload, ended.cause, ended.reason)
+      this.#refuse(socket, sni, ended.details)
+      return
+    }
     this.#telemetry.connection(this.config.workload, outcome)
-    if (connection.mtls !== null) this.#watch.add(socket, connection)
+    this.#watch.add(socket, connection)
     if (this.config.protocol === 'tcp') void serveTcp(socket, connection, this, this.#telemetry)
     else this.#http.serve(socket, { target: this, connection })
   }

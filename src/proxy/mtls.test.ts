@@ -303,6 +303,63 @@ test('certificate and root are rotated under load without a dropped connection o
   assert.match(running.metrics.render(), /reason="root_removed"\} 3/)
 })
 
+test('a root that goes while a handshake is under way lets nobody in', async (t) => {
+  const { config, frontend, port, running } = await sidecar(t, 'STRICT')
+  if (config.mtls.mode === 'DISABLE') assert.fail()
+  const { identity } = config.mtls
+  const held: Buffer[] = []
+  let release = () => {}
+  let holding = () => {}
+  const certificateHeld = new Promise<void>((resolve) => {
+    holding = resolve
+  })
+  // Hands on the ClientHello, and keeps the client's certificate until it is told to.
+  const relay = net.createServer((client) => {
+    const server = net.connect(port, '127.0.0.1')
+    let passing = true
+    client.on('data', (chunk) => {
+      if (passing) server.write(chunk)
+      else {
+        held.push(chunk)
+        holding()
+      }
+      passing = false
+    })
+    release = () => {
+      for (const chunk of held) server.write(chunk)
+    }
+    server.on('data', (chunk) => client.write(chunk)).on('close', () => client.destroy())
+    client.on('error', () => {}).on('close', () => server.destroy())
+    server.on('error', () => {})
+  })
+  relay.listen(0, '127.0.0.1')
+  await once(relay, 'listening')
+  t.after(() => relay.close())
+  const socket = tls.connect({
+    ...{ host: '127.0.0.1', port: (relay.address() as net.AddressInfo).port, rejectUnauthorized: false },
+    ...{ cert: frontend.certificate, key: frontend.key },
+  })
+  t.after(() => socket.destroy())
+  let answer = ''
+  socket
+    .on('error', () => {})
+    .on('data', (chunk) => {
+      answer += chunk
+    })
+  const closed = once(socket, 'close')
+  socket.write('GET / HTTP/1.1\r\nHost: web\r\n\r\n')
+  await certificateHeld
+  const ca = [(await TestCa.create()).pem]
+  await running.proxy.apply({
+    inbound: [{ ...config, mtls: { mode: 'STRICT', identity: { ...identity, ca } } }],
+    outbound: [],
+  })
+  release()
+  await closed
+  assert.equal(answer, '')
+  assert.match(running.metrics.render(), /reason="root_removed"\} 1/)
+})
+
 test('a reload swaps mode and certificate without a new socket', async (t) => {
   const { ca, config, frontend, port, running } = await sidecar(t, 'STRICT')
   const rotated = await ca.identity(BACKEND)

@@ -36,13 +36,18 @@ export interface TlsHandlers {
   failed(cause: RefusalCause, reason: string): void
 }
 
-/** Terminates mutual TLS on sockets that others accepted: TLS 1.2 or 1.3, a client certificate from the CA. */
+/**
+ * Terminates mutual TLS on sockets that others accepted: TLS 1.2 or 1.3, a client certificate from the CA. Another
+ * identity is another terminator, so that a handshake that is under way ends by the one that it began with.
+ */
 export class TlsTerminator {
+  readonly identity: WorkloadIdentity
+  readonly protocol: 'http' | 'tcp'
   readonly #server: tls.Server
-  #identity: WorkloadIdentity
 
   constructor(identity: WorkloadIdentity, protocol: 'http' | 'tcp', handlers: TlsHandlers) {
-    this.#identity = identity
+    this.identity = identity
+    this.protocol = protocol
     this.#server = tls.createServer({
       ...contextOf(identity),
       requestCert: true,
@@ -57,14 +62,6 @@ export class TlsTerminator {
       handlers.failed(cause, reason)
       socket.destroy()
     })
-  }
-
-  /** Takes effect on the next handshake. */
-  update(identity: WorkloadIdentity): void {
-    const { certificate, key, ca } = this.#identity
-    const same = certificate === identity.certificate && key === identity.key && ca.join() === identity.ca.join()
-    this.#identity = identity
-    if (!same) this.#server.setSecureContext(contextOf(identity))
   }
 
   serve(socket: Duplex): void {

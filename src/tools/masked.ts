@@ -14,6 +14,7 @@ import { MASKED } from '../observe/mask.ts'
 export function passingMasked(rules: readonly JwtRule[], authenticator: RequestAuthenticator): RequestAuthenticator {
   const replaced = new Set(rules.flatMap((rule) => outputHeaderNames(prepareOutputHeaders(rule))))
   return {
+    tokenNames: authenticator.tokenNames,
     authenticate(request, now) {
       const { headers } = request
       const path = withoutMasked(request.path)

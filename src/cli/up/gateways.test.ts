@@ -252,6 +252,16 @@ test('what is not served is said at its place, and its port is not opened', asyn
   )
 })
 
+test('a port that no server has is closed, not open in plaintext', async (t) => {
+  const up = run(t, { 'mesh.yaml': deployment() + gateway(httpServers) }, await application(t), [8080, 8443])
+  const talk = await up.hears(/^ready$/m)
+  assert.deepEqual(
+    [...talk.matchAll(/listening: (.*) at/g)].map(([, id]) => id),
+    ['inbound edge/gw:8080'],
+  )
+  assert.match(talk, /port 8443 of the gateway `edge\/gw` is not served: no Gateway has a server there \[SP505\]/)
+})
+
 test('without an application a gateway is not run, and that is said', async (t) => {
   const cwd = folderOf(t, { 'mesh.yaml': deployment() + gateway(httpServers) })
   const named = await sallyport(['up', '-f', 'mesh.yaml', '--workload', 'edge/gw', ...QUIET], { cwd })

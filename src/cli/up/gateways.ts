@@ -45,9 +45,12 @@ export function placeGateway(mesh: Mesh, workload: Workload, placement: GatewayP
     if (known === undefined) ports.set(server.port, [server])
     else known.push(server)
   }
-  for (const port of listen.keys()) if (!ports.has(port)) ports.set(port, [])
   const inbound: LocalIngress[] = []
   const problems: Diagnostic[] = []
+  for (const port of listen.keys()) {
+    // In plaintext for any host, it would let in whom the servers of another port keep out.
+    if (!ports.has(port)) problems.push(...noServer(workload, port, [...ports.keys()]))
+  }
   for (const [port, servers] of ports) {
     const served = serve(servers, placement.cwd)
     problems.push(...served.problems)
@@ -57,6 +60,13 @@ export function placeGateway(mesh: Mesh, workload: Workload, placement: GatewayP
     inbound.push({ origin, port, protocol: 'http', listen: socket, application, servers: served.servers })
   }
   return { inbound, problems }
+}
+
+function noServer({ namespace, name, origin }: Workload, port: number, served: readonly number[]): Diagnostic[] {
+  const message = `port ${port} of the gateway \`${namespace}/${name}\` is not served: no Gateway has a server there`
+  const known = [...served].sort((x, y) => x - y).join(', ')
+  const help = known === '' ? 'add a server with that port' : `name the port of a server: ${known}`
+  return origin === null ? [] : [diagnostic('SP505', origin, message, { help })]
 }
 
 interface Server extends Omit<GatewayServer, 'name'> {
@@ -107,7 +117,7 @@ interface Served {
 /** One port; a server that cannot be served takes it away from the others too, which would answer in its place. */
 function serve(servers: readonly Server[], cwd: string): Served {
   const problems: Diagnostic[] = []
-  const hosts = new Set<string>(servers.length === 0 ? ['*'] : [])
+  const hosts = new Set<string>()
   const redirected = new Set<string>()
   const tls: GatewayTlsServer[] = []
   for (const server of servers) {
