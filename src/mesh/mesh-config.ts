@@ -25,11 +25,16 @@ export interface MeshConfig {
   readonly origin: Origin | null
 }
 
-/** The trust domains whose peers TLS lets in (istio/istio, networking/plugin/authn: TrustDomainsForValidation). */
+/**
+ * The trust domains whose peers TLS lets in (istio/istio, networking/plugin/authn: TrustDomainsForValidation); the aliases
+ * sorted, as istio/istio's pkg/config/mesh leaves them.
+ */
 export function acceptedTrustDomains({
   trustDomain,
   trustDomainAliases,
   certificateTrustDomains,
 }: MeshConfig): readonly string[] {
-  return [...new Set([trustDomain, ...trustDomainAliases, ...certificateTrustDomains])].filter((name) => name !== '')
+  return [...new Set([trustDomain, ...[...trustDomainAliases].sort(), ...certificateTrustDomains])].filter(
+    (name) => name !== '',
+  )
 }
