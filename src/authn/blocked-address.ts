@@ -10,11 +10,12 @@ const blocked: readonly IpBlock[] = [
   // The same IPv4 network behind NAT64 and 6to4.
   '64:ff9b::a9fe:0/112',
   '2002:a9fe::/32',
-  // Amazon, Google, Alibaba, Oracle.
+  // Amazon, Google, Alibaba, Oracle, Azure.
   'fd00:ec2::254',
   'fd20:ce::254',
   '100.100.100.200',
   '192.0.0.192',
+  '168.63.129.16',
 ].map((text) => parseIpBlock(text) as IpBlock)
 
 /** `address` without brackets; a zone (`%eth0`) does not matter. What is no address is blocked. */
