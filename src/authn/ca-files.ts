@@ -1,5 +1,4 @@
-import { randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   type CertificateAuthority,
@@ -7,6 +6,7 @@ import {
   type DevelopmentCaOptions,
   openDevelopmentCa,
 } from './certificate-authority.ts'
+import { createFile, readFileIfThere } from './whole-file.ts'
 
 export type OpenedCa =
   | { readonly kind: 'opened' | 'created'; readonly ca: CertificateAuthority }
@@ -42,10 +42,10 @@ function open(
   options: DevelopmentCaOptions,
   rootBesideKey: (folder: string) => string | null,
 ): OpenedCa | null {
-  const early = read(join(folder, ROOT_KEYS))
+  const early = readFileIfThere(join(folder, ROOT_KEYS))
   const root = early === null ? readRoot(folder) : rootBesideKey(folder)
   // A certificate that came between the two looks has brought its key before it.
-  const key = root === null ? early : read(join(folder, ROOT_KEYS))
+  const key = root === null ? early : readFileIfThere(join(folder, ROOT_KEYS))
   if (root === null && key === null) return null
   if (root === null || key === null) {
     const absent = root === null ? ROOT_CERTIFICATES : ROOT_KEYS
@@ -59,22 +59,8 @@ function open(
 function create(folder: string, options: DevelopmentCaOptions): OpenedCa {
   mkdirSync(folder, { recursive: true, mode: 0o700 })
   const ca = createDevelopmentCa(options)
-  const suffix = randomBytes(8).toString('hex')
-  const made = (name: string, text: string, mode: number): boolean => {
-    const temporary = join(folder, `.${name}.${suffix}`)
-    writeFileSync(temporary, text, { mode, flag: 'wx' })
-    try {
-      linkSync(temporary, join(folder, name))
-      return true
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-      throw error
-    } finally {
-      rmSync(temporary, { force: true })
-    }
-  }
-  if (made(ROOT_KEYS, ca.rootKey, 0o600)) {
-    if (made(ROOT_CERTIFICATES, ca.root, 0o644)) return { kind: 'created', ca }
+  if (createFile(join(folder, ROOT_KEYS), ca.rootKey, 0o600)) {
+    if (createFile(join(folder, ROOT_CERTIFICATES), ca.root, 0o644)) return { kind: 'created', ca }
     return { kind: 'failed', reason: `${folder} got another root-cert.pem while its key was made` }
   }
   return open(folder, options, awaitRoot) ?? { kind: 'failed', reason: `${folder} lost its root while it was opened` }
@@ -92,14 +78,5 @@ function awaitRoot(folder: string): string | null {
 }
 
 function readRoot(folder: string): string | null {
-  return read(join(folder, ROOT_CERTIFICATES))
-}
-
-function read(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
-  }
+  return readFileIfThere(join(folder, ROOT_CERTIFICATES))
 }

@@ -2,7 +2,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT_CERTIFICATES, ROOT_KEYS, reopenCaFolder } from './ca-files.ts'
 import { type CertificateAuthority, createDevelopmentCa, type DevelopmentCaOptions } from './certificate-authority.ts'
-import { replaceFile } from './replace-file.ts'
+import { replaceFile } from './whole-file.ts'
 import { splitPem } from './x509/pem.ts'
 
 export type Rotation =

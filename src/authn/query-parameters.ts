@@ -5,15 +5,15 @@
 
 /** The first value of parameter `name`; empty when it has no `=`. Undefined when it is not there. */
 export function readParameter(target: string, name: string): string | undefined {
-  return readParameters(target, name)[0]
+  return readParameters(target, name, 1)[0]
 }
 
-/** Every value of parameter `name`. */
-export function readParameters(target: string, name: string): readonly string[] {
+/** The first `most` values of parameter `name`. */
+export function readParameters(target: string, name: string, most: number): readonly string[] {
   const query = queryOf(target)
   const values: string[] = []
   if (query === null) return values
-  for (let start = query.start; start < query.end; ) {
+  for (let start = query.start; start < query.end && values.length < most; ) {
     const end = pairEnd(target, start, query.end)
     if (nameMatches(target, start, end, name)) {
       const equals = target.indexOf('=', start)

@@ -64,12 +64,10 @@ function tokensAt(locations: TokenLocations, headers: HeaderMap, path: string, m
     }
   }
   for (const name of locations.parameters) {
-    for (const text of readParameters(path, name).slice(0, most)) {
-      found.push({ text, source: { kind: 'parameter', name } })
-    }
+    for (const text of readParameters(path, name, most)) found.push({ text, source: { kind: 'parameter', name } })
   }
   for (const name of locations.cookies) {
-    for (const text of readCookies(headers, name).slice(0, most)) found.push({ text, source: { kind: 'cookie' } })
+    for (const text of readCookies(headers, name, most)) found.push({ text, source: { kind: 'cookie' } })
   }
   return found
 }
@@ -116,8 +114,8 @@ function isTokenByte(c: number): boolean {
   )
 }
 
-/** The cookies of this name in any line, without their quotes. */
-function readCookies(headers: HeaderMap, name: string): readonly string[] {
+/** The first `most` cookies of this name in any line, without their quotes. */
+function readCookies(headers: HeaderMap, name: string, most: number): readonly string[] {
   const values: string[] = []
   for (let line = headers.indexOf('cookie'); line !== -1; line = headers.indexOf('cookie', line + 1)) {
     for (const cookie of headers.valueAt(line).split(';')) {
@@ -125,6 +123,7 @@ function readCookies(headers: HeaderMap, name: string): readonly string[] {
       if (equals === -1 || cookie.slice(0, equals).trimStart() !== name) continue
       const value = cookie.slice(equals + 1)
       values.push(value.length >= 2 && value.startsWith('"') && value.endsWith('"') ? value.slice(1, -1) : value)
+      if (values.length === most) return values
     }
   }
   return values

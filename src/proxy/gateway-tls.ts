@@ -1,13 +1,7 @@
-import { constants } from 'node:crypto'
-import type { Socket } from 'node:net'
-import * as tls from 'node:tls'
 import type { WorkloadIdentity } from './config.ts'
 import type { Ended, InboundConnection } from './connection.ts'
 import type { EdgeConfig } from './edge-config.ts'
-import { HANDSHAKE_TIMEOUT } from './limits.ts'
-import { handshakeRefusal } from './peer-refusal.ts'
 import { hostMatches } from './server-hosts.ts'
-import { selectAlpn, type TlsHandlers } from './server-tls.ts'
 
 /** The servers of a gateway's port that terminate TLS. */
 export interface GatewayTls {
@@ -68,38 +62,4 @@ const OTHER_ROOTS: Ended = {
   cause: 'root_removed',
   details: 'peer_identity_refused',
   reason: 'its server has other roots than those that its certificate was verified by',
-}
-
-/** Terminates TLS as one server says. A reload makes another: connections stay with the one that they began with. */
-export class GatewayTerminator {
-  readonly server: GatewayTlsServer
-  readonly #tls: tls.Server
-
-  /** Throws where certificate and key cannot be used. */
-  constructor(server: GatewayTlsServer, handlers: TlsHandlers) {
-    this.server = server
-    const { certificate, key, clients, minVersion, maxVersion } = server
-    this.#tls = tls.createServer({
-      cert: certificate,
-      key,
-      minVersion,
-      maxVersion,
-      ...(clients === null ? {} : { ca: [...clients.ca], requestCert: true, rejectUnauthorized: true }),
-      // A resumed session would skip the verification of its certificate, whatever has changed since.
-      secureOptions: constants.SSL_OP_NO_TICKET,
-      handshakeTimeout: HANDSHAKE_TIMEOUT,
-      allowHalfOpen: true,
-      ALPNCallback: ({ protocols }) => selectAlpn('http', protocols),
-    })
-    this.#tls.on('secureConnection', (socket) => handlers.secured(socket))
-    this.#tls.on('tlsClientError', (error, socket) => {
-      const { cause, reason } = handshakeRefusal(error, socket.authorizationError)
-      handlers.failed(cause, reason)
-      socket.destroy()
-    })
-  }
-
-  serve(socket: Socket): void {
-    this.#tls.emit('connection', socket)
-  }
 }

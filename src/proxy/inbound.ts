@@ -7,8 +7,8 @@ import { describeConnection, describeRefused, verifyPeer } from './connection.ts
 import { connectionRefusal } from './connection-refusal.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
-import { seeFirstBytes } from './first-bytes.ts'
-import { GatewayTerminator, type GatewayTls, type GatewayTlsServer, serverFor } from './gateway-tls.ts'
+import { type Look, seeFirstBytes } from './first-bytes.ts'
+import { type GatewayTls, type GatewayTlsServer, serverFor } from './gateway-tls.ts'
 import type { HttpServer } from './http-server.ts'
 import type { InboundContext, InboundTarget } from './inbound-http.ts'
 import { serveTcp } from './inbound-tcp.ts'
@@ -31,8 +31,13 @@ export class InboundListener implements InboundTarget {
   readonly #http: HttpServer<InboundContext>
   readonly #telemetry: Telemetry
   readonly #watch: PeerWatch
-  #tls: TlsTerminator | null = null
-  readonly #terminators = new Map<GatewayTlsServer, GatewayTerminator>()
+  /** For peers of the mesh. */
+  #tls: {
+    readonly identity: WorkloadIdentity
+    readonly protocol: InboundConfig['protocol']
+    readonly terminator: TlsTerminator
+  } | null = null
+  readonly #terminators = new Map<GatewayTlsServer, TlsTerminator>()
   /** What PROXY headers of open connections have told, by `peerKey`. */
   readonly #ends = new Map<string, { readonly ends: ProxiedEnds | null }>()
 
@@ -108,25 +113,18 @@ export class InboundListener implements InboundTarget {
   }
 
   #gateway(socket: Socket, config: GatewayTls): void {
-    seeFirstBytes(
-      socket,
-      (bytes) => {
-        const sniffed = sniff(bytes)
-        return sniffed.kind === 'more' ? sniffed : { kind: 'seen', taken: 0, value: sniffed }
-      },
-      (sniffed) => {
-        const name = sniffed.kind === 'tls' ? sniffed.hello.serverName : ''
-        const server = sniffed.kind === 'tls' ? serverFor(config, name) : null
-        if (server === null) this.#refuse(socket, name, 'filter_chain_not_found')
-        else this.#terminator(server).serve(socket)
-      },
-    )
+    seeFirstBytes(socket, lookAtTls, (sniffed) => {
+      const name = sniffed.kind === 'tls' ? sniffed.hello.serverName : ''
+      const server = sniffed.kind === 'tls' ? serverFor(config, name) : null
+      if (server === null) this.#refuse(socket, name, 'filter_chain_not_found')
+      else this.#terminator(server).serve(socket)
+    })
   }
 
-  #terminator(server: GatewayTlsServer): GatewayTerminator {
+  #terminator(server: GatewayTlsServer): TlsTerminator {
     const known = this.#terminators.get(server)
     if (known !== undefined) return known
-    const terminator = new GatewayTerminator(server, {
+    const terminator = new TlsTerminator({ ...server, ca: server.clients?.ca ?? null }, 'http', {
       secured: (socket) => this.#securedByServer(socket, server),
       failed: (cause, reason) => this.#handshakeFailed(cause, reason),
     })
@@ -162,29 +160,22 @@ export class InboundListener implements InboundTarget {
 
   /** Reads until it is clear what the client speaks, then puts the bytes back. */
   #sniff(socket: Socket): void {
-    seeFirstBytes<Exclude<Sniffed, { kind: 'more' }>>(
-      socket,
-      (bytes) => {
-        const sniffed = sniff(bytes)
-        return sniffed.kind === 'more' ? sniffed : { kind: 'seen', taken: 0, value: sniffed }
-      },
-      (sniffed) => {
-        switch (sniffed.kind) {
-          case 'plaintext':
-            if (this.config.mtls.mode === 'STRICT') this.#refuse(socket, '', 'plaintext_under_strict_mtls')
-            else this.#plaintext(socket, '')
-            return
-          case 'tls':
-            this.#encrypted(socket, sniffed.hello)
-            return
-          case 'malformed':
-            this.#refuse(socket, '', 'tls_client_hello_malformed')
-            return
-          default:
-            unreachable(sniffed)
-        }
-      },
-    )
+    seeFirstBytes(socket, lookAtTls, (sniffed) => {
+      switch (sniffed.kind) {
+        case 'plaintext':
+          if (this.config.mtls.mode === 'STRICT') this.#refuse(socket, '', 'plaintext_under_strict_mtls')
+          else this.#plaintext(socket, '')
+          return
+        case 'tls':
+          this.#encrypted(socket, sniffed.hello)
+          return
+        case 'malformed':
+          this.#refuse(socket, '', 'tls_client_hello_malformed')
+          return
+        default:
+          unreachable(sniffed)
+      }
+    })
   }
 
   #encrypted(socket: Socket, hello: ClientHello): void {
@@ -198,12 +189,14 @@ export class InboundListener implements InboundTarget {
     }
     if (this.#tls?.identity !== mtls.identity || this.#tls.protocol !== protocol) {
       const { identity } = mtls
-      this.#tls = new TlsTerminator(identity, protocol, {
+      const credentials = { ...identity, minVersion: 'TLSv1.2', maxVersion: 'TLSv1.3' } as const
+      const terminator = new TlsTerminator(credentials, protocol, {
         secured: (secured) => this.#secured(secured, identity),
         failed: (cause, reason) => this.#handshakeFailed(cause, reason),
       })
+      this.#tls = { identity, protocol, terminator }
     }
-    this.#tls.serve(socket)
+    this.#tls.terminator.serve(socket)
   }
 
   /** `identity` is the one that the handshake began with: what is demanded now is asked for afterwards. */
@@ -262,7 +255,13 @@ export class InboundListener implements InboundTarget {
   }
 }
 
-/** Two connections with one listener never share it while both are open. */
+/** Puts all bytes back. */
+function lookAtTls(bytes: Buffer): Look<Exclude<Sniffed, { readonly kind: 'more' }>> {
+  const sniffed = sniff(bytes)
+  return sniffed.kind === 'more' ? sniffed : { kind: 'seen', taken: 0, value: sniffed }
+}
+
+/** Of two open connections with one listener no two have the same; what has been reset may still seem open here. */
 function peerKey({ remoteAddress, remotePort, localAddress }: Socket): string {
   return `${remoteAddress}|${remotePort}|${localAddress}`
 }

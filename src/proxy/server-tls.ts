@@ -2,7 +2,6 @@ import { constants } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import * as tls from 'node:tls'
-import type { WorkloadIdentity } from './config.ts'
 import { HANDSHAKE_TIMEOUT } from './limits.ts'
 import { handshakeRefusal, type RefusalCause } from './peer-refusal.ts'
 
@@ -36,22 +35,34 @@ export interface TlsHandlers {
   failed(cause: RefusalCause, reason: string): void
 }
 
+/** What a server shows, and of whom it demands a certificate. All PEM, the leaf first. */
+export interface ServerCredentials {
+  readonly certificate: string
+  readonly key: string
+  /** Whose certificates clients must have; null where they need none. */
+  readonly ca: readonly string[] | null
+  readonly minVersion: tls.SecureVersion
+  readonly maxVersion: tls.SecureVersion
+}
+
 /**
- * Terminates mutual TLS on sockets that others accepted: TLS 1.2 or 1.3, a client certificate from the CA. Another
- * identity is another terminator, so that a handshake that is under way ends by the one that it began with.
+ * Terminates TLS on sockets that others accepted. Other credentials are another terminator, so that a handshake that is
+ * under way ends by those that it began with.
  */
 export class TlsTerminator {
-  readonly identity: WorkloadIdentity
-  readonly protocol: 'http' | 'tcp'
   readonly #server: tls.Server
 
-  constructor(identity: WorkloadIdentity, protocol: 'http' | 'tcp', handlers: TlsHandlers) {
-    this.identity = identity
-    this.protocol = protocol
+  /** Throws where certificate and key cannot be used. */
+  constructor(credentials: ServerCredentials, protocol: 'http' | 'tcp', handlers: TlsHandlers) {
+    const { certificate, key, ca, minVersion, maxVersion } = credentials
     this.#server = tls.createServer({
-      ...contextOf(identity),
-      requestCert: true,
-      rejectUnauthorized: true,
+      cert: certificate,
+      key,
+      minVersion,
+      maxVersion,
+      ...(ca === null ? {} : { ca: [...ca], requestCert: true, rejectUnauthorized: true }),
+      // A resumed session would skip the verification of its certificate, whatever has changed since.
+      secureOptions: constants.SSL_OP_NO_TICKET,
       handshakeTimeout: HANDSHAKE_TIMEOUT,
       allowHalfOpen: true,
       ALPNCallback: ({ protocols }) => selectAlpn(protocol, protocols),
@@ -66,17 +77,5 @@ export class TlsTerminator {
 
   serve(socket: Duplex): void {
     this.#server.emit('connection', socket)
-  }
-}
-
-function contextOf(identity: WorkloadIdentity): tls.SecureContextOptions {
-  return {
-    cert: identity.certificate,
-    key: identity.key,
-    ca: [...identity.ca],
-    minVersion: 'TLSv1.2',
-    maxVersion: 'TLSv1.3',
-    // A resumed session would skip the verification of its certificate, whatever has changed since.
-    secureOptions: constants.SSL_OP_NO_TICKET,
   }
 }

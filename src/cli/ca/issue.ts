@@ -1,9 +1,9 @@
 import { X509Certificate } from 'node:crypto'
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { type CertificateAuthority, maxTtl } from '../../authn/certificate-authority.ts'
-import { replaceFile } from '../../authn/replace-file.ts'
 import { parseWorkloadId, printWorkloadId } from '../../authn/spiffe-id.ts'
+import { readFileIfThere, replaceFile } from '../../authn/whole-file.ts'
 import { type Args, UsageError } from '../command.ts'
 import { printGoDuration, readDuration } from '../duration.ts'
 import { InvalidInput, readFailure } from '../input.ts'
@@ -54,7 +54,10 @@ function readTtl(args: Args): number {
 
 /** Files of the same workload are replaced; a key that belongs to something else is not. */
 function refuseForeign(folder: string, id: string): void {
-  const [key, certificate] = [read(join(folder, FILES.key)), read(join(folder, FILES.certificate))]
+  const [key, certificate] = [
+    readFileIfThere(join(folder, FILES.key)),
+    readFileIfThere(join(folder, FILES.certificate)),
+  ]
   if (key === null && certificate === null) return
   const names = certificate === null ? undefined : subjectAlternativeName(certificate)
   if (names === `URI:${id}`) return
@@ -68,14 +71,5 @@ function subjectAlternativeName(pem: string): string | undefined {
     return new X509Certificate(pem).subjectAltName
   } catch {
     return undefined
-  }
-}
-
-function read(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
   }
 }

@@ -8,9 +8,10 @@ import {
   type KeyObject,
   randomBytes,
 } from 'node:crypto'
-import { linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { findAlgorithm } from '../../authn/jwt/algorithm.ts'
+import { createFile, readFileIfThere } from '../../authn/whole-file.ts'
 import { InvalidInput, readFailure } from '../input.ts'
 import { ALGORITHMS } from './algorithms.ts'
 
@@ -29,12 +30,12 @@ const suffix = '.private.jwk.json'
 export function openSigningKey(folder: string, alg: string): StoredKey & { readonly made: boolean } {
   const path = join(folder, `${alg}${suffix}`)
   try {
-    const known = read(path)
+    const known = readFileIfThere(path)
     if (known !== null) return { ...parse(known, alg, path), made: false }
     mkdirSync(folder, { recursive: true, mode: 0o700 })
     const text = `${JSON.stringify({ ...generate(alg).export({ format: 'jwk' }), alg })}\n`
-    const made = place(folder, path, text)
-    return { ...parse(made ? text : (read(path) ?? ''), alg, path), made }
+    const made = createFile(path, text, 0o600)
+    return { ...parse(made ? text : (readFileIfThere(path) ?? ''), alg, path), made }
   } catch (error) {
     if (error instanceof InvalidInput) throw error
     throw new InvalidInput(`${path}: ${readFailure(error)}`)
@@ -49,30 +50,6 @@ export function storedAlgorithms(folder: string): readonly string[] {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return []
     throw new InvalidInput(`${folder}: ${readFailure(error)}`)
-  }
-}
-
-/** Whole, or not at all: of two processes that make a key one wins. */
-function place(folder: string, path: string, text: string): boolean {
-  const temporary = join(folder, `.${randomBytes(8).toString('hex')}`)
-  try {
-    writeFileSync(temporary, text, { mode: 0o600, flag: 'wx' })
-    linkSync(temporary, path)
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
-  } finally {
-    rmSync(temporary, { force: true })
-  }
-}
-
-function read(path: string): string | null {
-  try {
-    return readFileSync(path, 'utf8')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-    throw error
   }
 }
 
