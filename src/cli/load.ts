@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import type { Authorizer } from '../mesh/authorizer.ts'
+import { placed } from '../mesh/authorizer.ts'
 import { MeshLoader } from '../mesh/load.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { MeshValidator } from '../mesh/validate.ts'
@@ -45,8 +46,7 @@ export function load(files: InputFiles, namespace: string | undefined): Promise<
 
 /** File names are as the user wrote them; a module is loaded by its whole path. */
 function locate(authorizer: Authorizer, cwd: string): Authorizer {
-  const { engine } = authorizer
-  return { ...authorizer, engine: { ...engine, path: resolve(cwd, engine.path) } }
+  return { ...authorizer, engine: placed(authorizer.engine, (path) => resolve(cwd, path)) }
 }
 
 /** What a command is given with -f; none at all is a usage error that says what to write. */

@@ -3,4 +3,10 @@ export type { AllowAnswer, AllowOptions, Answer, DenyAnswer, DenyOptions, MultiH
 export { allow, deny } from './server/answer.ts'
 export type { Authorizer, AuthorizerOptions, CloseOptions, Listening, ListenOptions } from './server/authorizer.ts'
 export { createAuthorizer } from './server/authorizer.ts'
-export type { AuthorizerBody, AuthorizerConnection, AuthorizerPeer, AuthorizerRequest } from './server/request.ts'
+export type {
+  Attributes,
+  AuthorizerBody,
+  AuthorizerConnection,
+  AuthorizerPeer,
+  AuthorizerRequest,
+} from './server/request.ts'

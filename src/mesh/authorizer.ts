@@ -12,4 +12,58 @@ export interface Authorizer extends Resource {
 }
 
 /** Paths lead from where the file's own name leads from: they have been joined to its folder. */
-export type AuthorizerEngine = { readonly kind: 'module'; readonly path: string }
+export type AuthorizerEngine =
+  /** TypeScript or JavaScript. */
+  | { readonly kind: 'module'; readonly path: string }
+  /** Istio's own resources: files or folders. */
+  | { readonly kind: 'istio'; readonly paths: readonly string[] }
+  /** A `.rego` file, a folder of them, a `.wasm` file, or a bundle (`.tar.gz`) of `opa build`. */
+  | { readonly kind: 'rego'; readonly path: string; readonly query: string }
+  /** A server of the Open Policy Agent: its address, and the query as a path of its Data API or as `data.a.b`. */
+  | { readonly kind: 'opa'; readonly url: string; readonly query: string }
+  | { readonly kind: 'cel'; readonly path: string }
+  | {
+      readonly kind: 'cedar'
+      readonly policies: string
+      readonly entities: string | null
+      readonly schema: string | null
+    }
+
+/** The files and folders that an engine is made of, which are worth watching. */
+export function pathsOf(engine: AuthorizerEngine): readonly string[] {
+  switch (engine.kind) {
+    case 'module':
+    case 'rego':
+    case 'cel':
+      return [engine.path]
+    case 'istio':
+      return engine.paths
+    case 'opa':
+      return []
+    case 'cedar':
+      return [engine.policies, engine.entities, engine.schema].filter((path) => path !== null)
+    default:
+      return engine satisfies never
+  }
+}
+
+/** The same engine with each of its paths as `place` gives it. */
+export function placed(engine: AuthorizerEngine, place: (path: string) => string): AuthorizerEngine {
+  switch (engine.kind) {
+    case 'module':
+    case 'rego':
+    case 'cel':
+      return { ...engine, path: place(engine.path) }
+    case 'istio':
+      return { ...engine, paths: engine.paths.map(place) }
+    case 'opa':
+      return engine
+    case 'cedar': {
+      const { policies, entities, schema } = engine
+      const optional = (path: string | null) => (path === null ? null : place(path))
+      return { kind: 'cedar', policies: place(policies), entities: optional(entities), schema: optional(schema) }
+    }
+    default:
+      return engine satisfies never
+  }
+}

@@ -463,11 +463,29 @@ test('Authorizer', () => {
   assert.equal(decoded?.grpc, '127.0.0.1:9191')
   assert.equal(decoded?.http, null)
   assert.equal(decoded?.timeout, 100)
-  assert.equal(decoded?.engine.path, 'dir/a.ts')
+  assert.deepEqual(decoded?.engine, { kind: 'module', path: 'dir/a.ts' })
+  const engineOf = (engine: string) =>
+    mesh(text(`  http: { listen: "[::1]:80" }\n  engine: ${engine}\n`)).authorizers[0]?.engine
+  assert.deepEqual(engineOf('{ istio: { paths: [p/, /q] } }'), { kind: 'istio', paths: ['dir/p/', '/q'] })
+  const query = 'data.envoy.authz.allow'
+  assert.deepEqual(engineOf('{ rego: { path: p.rego } }'), { kind: 'rego', path: 'dir/p.rego', query })
+  assert.deepEqual(engineOf('{ opa: { url: "http://x", query: data.a } }'), {
+    kind: 'opa',
+    url: 'http://x',
+    query: 'data.a',
+  })
+  assert.deepEqual(engineOf('{ cel: { path: p.cel } }'), { kind: 'cel', path: 'dir/p.cel' })
+  assert.deepEqual(engineOf('{ cedar: { policies: p.cedar } }'), {
+    kind: 'cedar',
+    policies: 'dir/p.cedar',
+    entities: null,
+    schema: null,
+  })
   const one = (spec: string) => problems(text(spec))[0]
+  assert.match(one('  grpc: { listen: x:1 }\n  engine: { rego: {} }\n') ?? '', /^SP105 6:13 `path` is required/)
   assert.match(
-    one('  grpc: { listen: x:1 }\n  engine: { rego: {} }\n') ?? '',
-    /^SP106 6:13 the engine `rego` is not available in this version/,
+    one('  grpc: { listen: x:1 }\n  engine: { rego: { path: a }, cel: { path: b } }\n') ?? '',
+    /^SP106 6:32 an Authorizer has one engine/,
   )
   assert.match(one('  grpc: { listen: x:1 }\n  engine: {}\n') ?? '', /^SP105 6:3 an engine is required/)
   assert.match(one('  engine: { module: { path: a } }\n') ?? '', /^SP105 4:1 an authorizer needs an address/)

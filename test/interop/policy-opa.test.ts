@@ -94,6 +94,7 @@ async function askModule(): Promise<unknown[]> {
         destination: nobody,
         contextExtensions: {},
         time: Date.now(),
+        attributes: () => ({}),
         signal: new AbortController().signal,
       }),
     ),

@@ -1,5 +1,5 @@
 import { type LoadedEngine, type ServedAuthorizer, serveAuthorizer } from '../../extauthz/engines/serve.ts'
-import type { Authorizer } from '../../mesh/authorizer.ts'
+import type { Authorizer, AuthorizerEngine } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
 import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
 
@@ -124,7 +124,7 @@ export class Authorizers {
 function describe(resource: Authorizer, what: 'engine' | 'listen', message: string): Diagnostic {
   const { document, path } = resource.origin
   if (what === 'engine') {
-    const place = { document, path: [...path, 'spec', 'engine', 'module', 'path'] }
+    const place = { document, path: [...path, 'spec', 'engine', ...mainPath(resource.engine)] }
     return diagnostic('SP502', place, `the engine cannot be loaded: ${oneLine(message)}`)
   }
   const port = (address: string | null) => address?.slice(address.lastIndexOf(':'))
@@ -133,6 +133,24 @@ function describe(resource: Authorizer, what: 'engine' | 'listen', message: stri
   return diagnostic('SP501', place, `cannot listen here: ${message}`, {
     help: 'end what listens there, or write another address',
   })
+}
+
+/** The field that names what an engine is made of. */
+function mainPath({ kind }: AuthorizerEngine): readonly string[] {
+  switch (kind) {
+    case 'module':
+    case 'rego':
+    case 'cel':
+      return [kind, 'path']
+    case 'istio':
+      return [kind, 'paths']
+    case 'opa':
+      return [kind, 'url']
+    case 'cedar':
+      return [kind, 'policies']
+    default:
+      return kind satisfies never
+  }
 }
 
 /** Compilers write an excerpt of the source below their message, and the loader names whoever imported: us. */

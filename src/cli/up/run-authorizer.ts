@@ -1,3 +1,4 @@
+import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger } from '../../observe/log.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { type Args, UsageError } from '../command.ts'
@@ -44,7 +45,7 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
           : `${paint.green('applied')}: the changed files are in effect\n`,
       )
     }
-    const paths = () => [...files.watched, ...current.map(({ engine }) => engine.path)]
+    const paths = () => [...files.watched, ...current.flatMap(({ engine }) => pathsOf(engine))]
     const watcher = watchPaths({ paths, since, changed: reload })
     await watcher.watching
     io.stderr(`${paint.green('ready')}\n`)

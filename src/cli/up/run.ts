@@ -1,5 +1,6 @@
 import { createAdmin } from '../../admin/index.ts'
 import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
+import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
@@ -72,7 +73,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
       throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
     for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
     const watcher = watchPaths({
-      paths: () => [...files.watched, ...runtime.plan.mesh.authorizers.map(({ engine }) => engine.path)],
+      paths: () => [...files.watched, ...runtime.plan.mesh.authorizers.flatMap(({ engine }) => pathsOf(engine))],
       since,
       changed: (same) => reload(input, placement, args, io, runtime, same),
     })

@@ -3,11 +3,7 @@ import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 
 import type { Checks } from '../server/judge.ts'
-
-/** What loading a module gave, or why there is nothing to check with. */
-export type LoadedModule =
-  | { readonly kind: 'loaded'; readonly checks: Checks }
-  | { readonly kind: 'failed'; readonly message: string }
+import type { EngineLoading } from './engine.ts'
 
 /**
  * Loads the TypeScript or JavaScript module of an `Authorizer`. Its default export is the check function, or an object
@@ -16,7 +12,7 @@ export type LoadedModule =
  *
  * `sallyport` and its subpaths resolve to this installation, wherever the module lies.
  */
-export async function loadModule(path: string): Promise<LoadedModule> {
+export async function loadModule(path: string): Promise<EngineLoading> {
   installHooks()
   try {
     const url = pathToFileURL(path)
@@ -28,7 +24,7 @@ export async function loadModule(path: string): Promise<LoadedModule> {
   }
 }
 
-function checksOf(exported: unknown): LoadedModule {
+function checksOf(exported: unknown): EngineLoading {
   if (typeof exported === 'function') return { kind: 'loaded', checks: { check: exported as Checks['check'] } }
   if (typeof exported === 'object' && exported !== null && 'check' in exported) {
     if (typeof exported.check === 'function') return { kind: 'loaded', checks: exported as Checks }

@@ -3,7 +3,7 @@ import type { Logger } from '../../observe/log.ts'
 import { deny } from '../server/answer.ts'
 import { createAuthorizer, type Listening } from '../server/authorizer.ts'
 import type { Checks } from '../server/judge.ts'
-import { loadModule } from './module.ts'
+import { loadEngine } from './engine.ts'
 
 /** An embedded authorizer that is running. */
 export interface ServedAuthorizer {
@@ -33,7 +33,7 @@ export async function serveAuthorizer(
   logger: Logger,
   makeRoom: () => Promise<void> = async () => {},
 ): Promise<Serving> {
-  const first = await loadModule(resource.engine.path)
+  const first = await loadEngine(resource.engine, { logger })
   if (first.kind === 'failed') return { kind: 'failed', what: 'engine', message: first.message }
   await makeRoom()
   let checks: Checks = first.checks
@@ -53,7 +53,7 @@ export async function serveAuthorizer(
       served: {
         listening,
         async load() {
-          const next = await loadModule(resource.engine.path)
+          const next = await loadEngine(resource.engine, { logger })
           if (next.kind === 'failed') return next
           const use = () => {
             checks = next.checks

@@ -4,7 +4,7 @@ import { latin1FromUtf8 } from '../header-syntax.ts'
 import { type Address, listenOn } from './address.ts'
 import type { Line, Verdict } from './answer.ts'
 import type { Judge } from './judge.ts'
-import { type AuthorizerPeer, requestFrom } from './request.ts'
+import { type Attributes, type AuthorizerPeer, requestFrom } from './request.ts'
 
 export interface HttpServerLimits {
   readonly maxBodyBytes: number
@@ -116,7 +116,23 @@ function readRequest(message: IncomingMessage, body: Uint8Array, signal: AbortSi
     contextExtensions: {},
     time: Date.now(),
     signal,
+    attributes: () => attributes(message, lines, body),
   })
+}
+
+/** What the HTTP form tells, under the names of the gRPC form. */
+function attributes(message: IncomingMessage, lines: readonly Line[], body: Uint8Array): Attributes {
+  const headers: Record<string, string> = Object.create(null)
+  for (const [name, value] of lines) headers[name] = headers[name] === undefined ? value : `${headers[name]},${value}`
+  const http = {
+    method: message.method ?? '',
+    path: message.url ?? '',
+    host: message.headers.host ?? '',
+    protocol: `HTTP/${message.httpVersion}`,
+    headers,
+    ...(body.length === 0 ? {} : { size: String(body.length), body: Buffer.from(body).toString('utf8') }),
+  }
+  return { request: { time: new Date().toISOString(), http } }
 }
 
 /** Only a 200 allows. A refusal must not look like one, nor like the 5xx of an authorizer that is out of order. */

@@ -1,8 +1,12 @@
 import { Buffer } from 'node:buffer'
+import type { JsonValue } from '@bufbuild/protobuf'
+import { toJson } from '@bufbuild/protobuf'
 import type {
+  AttributeContext,
   AttributeContext_HttpRequest,
   AttributeContext_Peer,
 } from '../../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
+import { AttributeContextSchema } from '../../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
 import type { CheckRequest as CheckRequestMessage } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import { partialBodyHeader } from '../check-request.ts'
 
@@ -47,6 +51,11 @@ export interface AuthorizerRequest {
   readonly destination: AuthorizerPeer
   /** What the proxy's configuration adds for this route. */
   readonly contextExtensions: Readonly<Record<string, string | undefined>>
+  /**
+   * The attributes of Envoy's `CheckRequest` as protobuf's JSON writes them, which is the form that policies for OPA are
+   * written against: `request.http.headers`, `source.address.socketAddress.portValue`; what is unset is absent.
+   */
+  readonly attributes: Attributes
   /** When the request began, in milliseconds since the epoch; 0 when the proxy did not say. */
   readonly time: number
   /** Fires when the answer is no longer waited for. */
@@ -60,8 +69,12 @@ export interface AuthorizerConnection {
   /** Server name of the TLS handshake, or empty. */
   readonly sni: string
   readonly contextExtensions: Readonly<Record<string, string | undefined>>
+  /** As in `AuthorizerRequest`. */
+  readonly attributes: Attributes
   readonly signal: AbortSignal
 }
+
+export type Attributes = Readonly<Record<string, JsonValue>>
 
 export type Asked =
   | { readonly kind: 'request'; readonly request: AuthorizerRequest }
@@ -78,7 +91,17 @@ export function readCheckRequest(message: CheckRequestMessage, signal: AbortSign
   const contextExtensions = Object.assign(Object.create(null), attributes.contextExtensions)
   if (attributes.request === undefined) {
     const sni = attributes.tlsSession?.sni || attributes.destination?.service || ''
-    return { kind: 'connection', connection: { source, destination, sni, contextExtensions, signal } }
+    const connection = {
+      source,
+      destination,
+      sni,
+      contextExtensions,
+      signal,
+      get attributes() {
+        return attributesOf(attributes)
+      },
+    }
+    return { kind: 'connection', connection }
   }
   const { http, time } = attributes.request
   if (http === undefined) return null
@@ -95,6 +118,7 @@ export function readCheckRequest(message: CheckRequestMessage, signal: AbortSign
     contextExtensions,
     time: time === undefined ? 0 : Number(time.seconds) * 1000 + Math.floor(time.nanos / 1e6),
     signal,
+    attributes: () => attributesOf(attributes),
   })
   return { kind: 'request', request }
 }
@@ -116,6 +140,8 @@ export interface RequestParts
   > {
   readonly lines: readonly Line[]
   readonly body: Uint8Array
+  /** Called at most once. */
+  readonly attributes: () => Attributes
 }
 
 export function requestFrom(parts: RequestParts): AuthorizerRequest {
@@ -139,6 +165,8 @@ class CheckedRequest implements AuthorizerRequest {
   readonly time: number
   readonly signal: AbortSignal
   #query: URLSearchParams | undefined
+  #attributes: Attributes | undefined
+  readonly #readAttributes: () => Attributes
 
   constructor(parts: RequestParts) {
     this.method = parts.method
@@ -156,6 +184,12 @@ class CheckedRequest implements AuthorizerRequest {
     this.contextExtensions = parts.contextExtensions
     this.time = parts.time
     this.signal = parts.signal
+    this.#readAttributes = parts.attributes
+  }
+
+  get attributes(): Attributes {
+    this.#attributes ??= this.#readAttributes()
+    return this.#attributes
   }
 
   get query(): URLSearchParams {
@@ -181,6 +215,14 @@ class Body implements AuthorizerBody {
   json(): unknown {
     return JSON.parse(this.text())
   }
+}
+
+/** Without metadata of types that are not known here: they cannot be written as JSON. */
+function attributesOf(attributes: AttributeContext): Attributes {
+  for (const metadata of [attributes.metadataContext, attributes.routeMetadataContext]) {
+    if (metadata !== undefined) metadata.typedFilterMetadata = {}
+  }
+  return toJson(AttributeContextSchema, attributes) as Attributes
 }
 
 function pathEnd(path: string): number {

@@ -1,8 +1,9 @@
 import { dirname, isAbsolute, join } from 'node:path'
 import type { Authorizer, AuthorizerEngine } from '../authorizer.ts'
+import { placed } from '../authorizer.ts'
 import type { Meta, Origin } from '../resource.ts'
 import type { Cursor } from './cursor.ts'
-import { anything, map, string } from './decoder.ts'
+import { map, string, strings } from './decoder.ts'
 import { duration } from './duration.ts'
 import type { RawResource } from './meta.ts'
 import { customResource } from './meta.ts'
@@ -21,23 +22,50 @@ const listen = map(string, (text, at): string | undefined => {
 
 const listener = map(record({ listen: required(listen) }), (value) => value.listen)
 
-const unavailable = ['istio', 'rego', 'opa', 'cel', 'cedar'] as const
-const others = Object.fromEntries(unavailable.map((name) => [name, optional(anything, null)]))
+const DEFAULT_QUERY = 'data.envoy.authz.allow'
+
+const query = optional(string, DEFAULT_QUERY)
+
+/** One decoder for each engine, which gives it with its paths as they were written. */
+const engines = {
+  module: map(record({ path: required(string) }), ({ path }) => ({ kind: 'module', path }) as const),
+  istio: map(record({ paths: required(strings) }), ({ paths }) => ({ kind: 'istio', paths }) as const),
+  rego: map(record({ path: required(string), query }), (value) => ({ kind: 'rego', ...value }) as const),
+  opa: map(record({ url: required(string), query }), (value) => ({ kind: 'opa', ...value }) as const),
+  cel: map(record({ path: required(string) }), ({ path }) => ({ kind: 'cel', path }) as const),
+  cedar: map(
+    record({
+      policies: required(string),
+      entities: optional(string, null),
+      schema: optional(string, null),
+    }),
+    (value) => ({ kind: 'cedar', ...value }) as const,
+  ),
+}
+
+const names = Object.keys(engines) as (keyof typeof engines)[]
 
 const engine = map(
-  record({ module: optional(record({ path: required(string) }), null), ...others }),
+  record({
+    module: optional(engines.module, null),
+    istio: optional(engines.istio, null),
+    rego: optional(engines.rego, null),
+    opa: optional(engines.opa, null),
+    cel: optional(engines.cel, null),
+    cedar: optional(engines.cedar, null),
+  }),
   (value, at): AuthorizerEngine | undefined => {
-    const object = at.value as object
-    for (const name of unavailable) {
-      if (!Object.hasOwn(object, name)) continue
-      const help = 'write the decision in TypeScript: `module: { path: ./authorizer.ts }`'
-      at.child(name, null).report('SP106', `the engine \`${name}\` is not available in this version`, { help })
-      return undefined
-    }
-    if (value.module !== null) return { kind: 'module', path: besideDocument(value.module.path, at) }
-    // A module that could not be read has been reported.
-    if (!Object.hasOwn(object, 'module')) {
+    const written = names.filter((name) => Object.hasOwn(at.value as object, name))
+    const [first, second] = written
+    if (first === undefined) {
       at.report('SP105', 'an engine is required', { help: 'write `module: { path: ./authorizer.ts }`' })
+    } else if (second !== undefined) {
+      const help = `keep \`${first}\` or \`${second}\`, or write an Authorizer for each`
+      at.child(second, null).report('SP106', 'an Authorizer has one engine', { help })
+    } else {
+      const found = value[first]
+      // One that could not be read has been reported.
+      if (found !== null) return placed(found, (path) => besideDocument(path, at))
     }
     return undefined
   },
