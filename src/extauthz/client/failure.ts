@@ -1,4 +1,5 @@
 import type { CheckFailure, CheckOutcome } from '../check.ts'
+import type { Connect } from './connect.ts'
 
 /** The outcome of a check that has no answer. */
 export function failure(reason: Exclude<CheckFailure, 'invalid'>, message: string): CheckOutcome {
@@ -12,6 +13,8 @@ export function errorCode(error: unknown): string {
 }
 
 export interface ClientOptions {
+  /** How connections are made; default without TLS. */
+  readonly connect?: Connect
   /** Checks at a time, waiting ones included; more fail at once. Default 4096. */
   readonly maxChecks?: number
   /** How names are resolved; default the system's resolver. */

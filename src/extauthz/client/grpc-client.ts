@@ -2,6 +2,7 @@ import type { GrpcProvider } from '../../mesh/provider.ts'
 import type { CheckClient, CheckOutcome, CheckRequest } from '../check.ts'
 import { encodeCheckRequest } from '../check-request.ts'
 import { frameMessage } from '../grpc-framing.ts'
+import { type Connect, connectPlain } from './connect.ts'
 import { type EndpointSource, Resolver, type Target } from './endpoints.ts'
 import { type ClientOptions, closeGrace, defaultMaxChecks, failure, serviceHost, startTimer } from './failure.ts'
 import { type Attempt, callCheck } from './grpc-call.ts'
@@ -27,6 +28,7 @@ class GrpcClient implements CheckClient {
   readonly #endpoints: EndpointSource
   readonly #resolver: Resolver
   readonly #maxChecks: number
+  readonly #connect: Connect
   readonly #authority: string
   readonly #packAsBytes: boolean
   readonly #connections = new Map<string, GrpcConnection>()
@@ -38,6 +40,7 @@ class GrpcClient implements CheckClient {
     this.#provider = provider
     this.#endpoints = endpoints
     this.#resolver = new Resolver(options.lookup)
+    this.#connect = options.connect ?? connectPlain
     this.#maxChecks = options.maxChecks ?? defaultMaxChecks
     this.#authority = serviceHost(provider.service)
     this.#packAsBytes = provider.includeRequestBody?.packAsBytes ?? false
@@ -125,7 +128,7 @@ class GrpcClient implements CheckClient {
   #connection(target: Target): GrpcConnection {
     const found = this.#connections.get(target.key)
     if (found !== undefined) return found
-    const connection = new GrpcConnection(target, this.#authority)
+    const connection = new GrpcConnection(target, this.#authority, this.#connect)
     this.#connections.set(target.key, connection)
     return connection
   }

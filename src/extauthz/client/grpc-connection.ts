@@ -1,7 +1,7 @@
 import type { ClientHttp2Session } from 'node:http2'
 import { connect } from 'node:http2'
-import { connect as connectSocket } from 'node:net'
-import { socketOptions, type Target } from './endpoints.ts'
+import type { Connect } from './connect.ts'
+import type { Target } from './endpoints.ts'
 import { errorCode } from './failure.ts'
 
 /** Milliseconds between attempts to connect after one that failed, doubled from the first to the last. */
@@ -26,13 +26,15 @@ type State =
 export class GrpcConnection {
   readonly #target: Target
   readonly #authority: string
+  readonly #connectSocket: Connect
   #state: State = { kind: 'idle' }
   #failures = 0
   #mayConnectAt = 0
   #session: ClientHttp2Session | null = null
   #pinging = false
 
-  constructor(target: Target, authority: string) {
+  constructor(target: Target, authority: string, connectSocket: Connect) {
+    this.#connectSocket = connectSocket
     this.#target = target
     this.#authority = authority
   }
@@ -113,7 +115,7 @@ export class GrpcConnection {
 
   #connect(): Promise<Opened> {
     return new Promise((resolve) => {
-      const socket = connectSocket({ ...socketOptions(this.#target), noDelay: true })
+      const socket = this.#connectSocket(this.#target)
       const session = connect(`http://${this.#authority}`, {
         createConnection: () => socket,
         settings: { enablePush: false },

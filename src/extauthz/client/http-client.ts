@@ -1,7 +1,9 @@
 import { Buffer } from 'node:buffer'
 import { Agent, type IncomingMessage, request as sendRequest } from 'node:http'
+import type { Socket } from 'node:net'
 import type { HttpProvider } from '../../mesh/provider.ts'
 import type { CheckClient, CheckHttpRequest, CheckOutcome, CheckRequest } from '../check.ts'
+import { type Connect, connectPlain } from './connect.ts'
 import { type EndpointSource, Resolver, socketOptions, type Target } from './endpoints.ts'
 import { type ClientOptions, closeGrace, defaultMaxChecks, errorCode, failure, startTimer } from './failure.ts'
 import { createHttpRules, type HttpRules } from './http-rules.ts'
@@ -35,19 +37,32 @@ type Exchange =
   | { readonly kind: 'unsent'; readonly message: string; readonly stale: boolean }
   | { readonly kind: 'failed'; readonly message: string }
 
+/** Keeps connections that are made as the provider wants them. */
+class ProviderAgent extends Agent {
+  readonly #connect: Connect
+
+  constructor(connect: Connect) {
+    super({
+      keepAlive: true,
+      maxSockets: maxConnections,
+      maxTotalSockets: maxConnections,
+      maxFreeSockets: maxIdleConnections,
+    })
+    this.#connect = connect
+  }
+
+  override createConnection(options: object): Socket {
+    return this.#connect((options as { readonly target: Target }).target)
+  }
+}
+
 class HttpClient implements CheckClient {
   readonly #provider: HttpProvider
   readonly #endpoints: EndpointSource
   readonly #resolver: Resolver
   readonly #rules: HttpRules
   readonly #maxChecks: number
-  readonly #agent = new Agent({
-    keepAlive: true,
-    noDelay: true,
-    maxSockets: maxConnections,
-    maxTotalSockets: maxConnections,
-    maxFreeSockets: maxIdleConnections,
-  })
+  readonly #agent: ProviderAgent
   readonly #idle = new Set<() => void>()
   #checks = 0
   #turn = 0
@@ -58,6 +73,7 @@ class HttpClient implements CheckClient {
     this.#endpoints = endpoints
     this.#resolver = new Resolver(options.lookup)
     this.#rules = createHttpRules(provider)
+    this.#agent = new ProviderAgent(options.connect ?? connectPlain)
     this.#maxChecks = options.maxChecks ?? defaultMaxChecks
   }
 
@@ -129,7 +145,14 @@ class HttpClient implements CheckClient {
     if (signal.aborted) return Promise.resolve({ kind: 'failed', message: 'nobody waits any more' })
     return new Promise((resolve) => {
       const path = this.#provider.pathPrefix + http.path
-      const options = { ...socketOptions(target), method: http.method, path, setHost: false, agent: this.#agent }
+      const options = {
+        ...socketOptions(target),
+        method: http.method,
+        path,
+        setHost: false,
+        agent: this.#agent,
+        target,
+      }
       // Node's types do not know the flat form, which keeps order and repeats.
       const message = sendRequest({ ...options, headers: headers as never })
       const abort = () => message.destroy()
