@@ -76,6 +76,8 @@ export class Http2Connection {
   readonly #reader: FrameReader
   readonly #streams = new Map<number, Http2Stream>()
   readonly #control: Allowance
+  /** The last streams that this side has reset. */
+  readonly #givenUp = new Set<number>()
   #preface = 0
   #peer = defaultSettings
   #settled = false
@@ -211,6 +213,12 @@ export class Http2Connection {
   sendReset(stream: Http2Stream, code: ErrorCode): void {
     if (!this.#closed) this.#output.numbers(FrameType.resetStream, stream.id, code)
     this.#streams.delete(stream.id)
+    this.#givenUp.add(stream.id)
+    if (this.#givenUp.size <= MOST_GIVEN_UP) return
+    for (const oldest of this.#givenUp) {
+      this.#givenUp.delete(oldest)
+      return
+    }
   }
 
   forget(stream: Http2Stream): void {
@@ -311,7 +319,11 @@ export class Http2Connection {
     if (body.length === 0 && !ended && !this.#spend()) return false
     this.#refillConnection()
     const stream = this.#streams.get(id)
-    if (stream === undefined) return this.#spend()
+    if (stream === undefined) {
+      // What was on its way when this side gave the stream up is nobody's fault.
+      if (!this.#givenUp.has(id)) this.#output.numbers(FrameType.resetStream, id, ErrorCode.streamClosed)
+      return this.#spend()
+    }
     if (stream.remoteEnded) return this.#streamError(stream, ErrorCode.streamClosed, 'DATA behind the end')
     if (!stream.begun) return this.#streamError(stream, ErrorCode.protocolError, 'DATA before the fields')
     stream.receiveWindow -= payload.length
@@ -557,5 +569,7 @@ const NOTHING = new Uint8Array(0)
 const MOST_PARTS = 32
 /** What a request adds to the allowance. */
 const EARNED = 8
+/** Their last frames are under way for a moment only. */
+const MOST_GIVEN_UP = 256
 /** So many requests may be given up before their share counts. */
 const MOST_CUT = 500
