@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { connect as connectHttp2, constants, createServer as createHttp2Server } from 'node:http2'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { after, test } from 'node:test'
-import { type ConnectionEvents, type ConnectionLimits, Http2Connection } from './connection.ts'
+import { type ConnectionEvents, Http2Connection } from './connection.ts'
 import { ErrorCode, FrameType, PREFACE, writeFrameHeader } from './frames.ts'
+import type { ConnectionLimits } from './limits.ts'
 import type { Http2Stream, StreamEvents } from './stream.ts'
 
 const endings: (() => unknown)[] = []
@@ -32,8 +33,8 @@ async function serve(
         const done = (trailers: readonly string[]) => answer({ fields, body: Buffer.concat(parts), trailers }, stream)
         stream.events = {
           fields() {},
-          data(chunk, last) {
-            parts.push(Buffer.from(chunk))
+          data(bytes, from, to, last) {
+            parts.push(Buffer.from(bytes.subarray(from, to)))
             if (last) done([])
           },
           trailers: done,
@@ -61,7 +62,10 @@ function attach(
 ): Http2Connection {
   const connection = new Http2Connection({
     ...{ role, limits, now: () => performance.now() },
-    write: (bytes) => socket.write(bytes),
+    write: (bytes) => {
+      socket.write(bytes)
+      return socket.writableLength === 0
+    },
     events: {
       ...events,
       closed(code, reason) {
@@ -132,8 +136,8 @@ test('a server of Node: the same from the other side, and a response that is res
         fields: ([, value = '']) => {
           status = value
         },
-        data: (chunk) => {
-          size += chunk.length
+        data: (_bytes, from, to) => {
+          size += to - from
         },
         trailers: (fields) => resolve(`${status} ${size} ${fields.join(':')}`),
         reset: (code) => resolve(`reset ${code}`),
@@ -175,7 +179,7 @@ async function afterBytes(limits: Partial<ConnectionLimits>, ...chunks: readonly
   const resets: string[] = []
   const connection = new Http2Connection({
     ...{ role: 'server', limits, now: () => 0 },
-    write: (bytes) => said.push(bytes),
+    write: (bytes) => said.push(bytes) < 0,
     events: {
       request(stream) {
         stream.events = { fields() {}, data() {}, trailers() {}, reset: (code) => resets.push(String(code)) }

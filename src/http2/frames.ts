@@ -74,8 +74,15 @@ export function readUint32(bytes: Uint8Array, at: number): number {
   )
 }
 
-/** Takes one frame: false ends the reading. `payload` is valid during the call only. */
-export type TakeFrame = (type: number, flags: number, stream: number, payload: Buffer) => boolean
+/** Takes one frame, whose payload stands between `from` and `to`. Not true ends the reading. */
+export type TakeFrame = (
+  type: number,
+  flags: number,
+  stream: number,
+  bytes: Buffer,
+  from: number,
+  to: number,
+) => boolean
 
 /** Cuts what comes from a socket into frames. Holds back less than one frame. */
 export class FrameReader {
@@ -90,17 +97,21 @@ export class FrameReader {
   }
 
   /** False when a frame was longer than `most`, or was not taken: then nothing may be read any more. */
-  read(chunk: Buffer): boolean {
-    const bytes = this.#rest === null ? chunk : Buffer.concat([this.#rest, chunk])
-    let at = 0
+  read(chunk: Buffer, start = 0): boolean {
+    let bytes = chunk
+    let at = start
+    if (this.#rest !== null) {
+      bytes = Buffer.concat([this.#rest, start === 0 ? chunk : chunk.subarray(start)])
+      at = 0
+    }
     while (bytes.length - at >= FRAME_HEADER) {
       const length = ((bytes[at] as number) << 16) | ((bytes[at + 1] as number) << 8) | (bytes[at + 2] as number)
       if (length > this.#most) return false
-      const end = at + FRAME_HEADER + length
+      const from = at + FRAME_HEADER
+      const end = from + length
       if (end > bytes.length) break
       const stream = readUint32(bytes, at + 5) & 0x7fff_ffff
-      const payload = bytes.subarray(at + FRAME_HEADER, end)
-      if (!this.#take(bytes[at + 3] as number, bytes[at + 4] as number, stream, payload)) return false
+      if (!this.#take(bytes[at + 3] as number, bytes[at + 4] as number, stream, bytes, from, end)) return false
       at = end
     }
     // A copy, so that a small rest does not hold the whole chunk.

@@ -1,20 +1,25 @@
 import { FRAME_HEADER, writeFrameHeader } from './frames.ts'
 
+/** Writes to the socket. True when the octets have left already, so that their room can be used again. */
+export type Write = (bytes: Buffer) => boolean
+
 /** Frames that are to be written, gathered so that many of them are one write to the socket. */
 export class Output {
-  readonly #write: (bytes: Buffer) => void
+  readonly #write: Write
   #room = Buffer.allocUnsafe(INITIAL)
   #length = 0
   #scheduled = false
+  #held = false
 
-  constructor(write: (bytes: Buffer) => void) {
+  constructor(write: Write) {
     this.#write = write
   }
 
-  frame(type: number, flags: number, stream: number, payload: Uint8Array): void {
-    const at = this.#reserve(FRAME_HEADER + payload.length)
-    writeFrameHeader(this.#room, at, payload.length, type, flags, stream)
-    this.#room.set(payload, at + FRAME_HEADER)
+  frame(type: number, flags: number, stream: number, payload: Uint8Array, from = 0, to = payload.length): void {
+    const length = to - from
+    const at = this.#reserve(FRAME_HEADER + length)
+    writeFrameHeader(this.#room, at, length, type, flags, stream)
+    this.#copy(payload, from, to, at + FRAME_HEADER)
     this.#schedule()
   }
 
@@ -33,24 +38,39 @@ export class Output {
     this.#schedule()
   }
 
+  /** Until `flush`, nothing is written: whoever reads a chunk answers all of it at once. */
+  hold(): void {
+    this.#held = true
+  }
+
   /** Writes all that is there now. */
   flush(): void {
+    this.#held = false
     if (this.#length === 0) return
     const bytes = this.#room.subarray(0, this.#length)
-    // The socket may hold on to what it was given.
-    this.#room = Buffer.allocUnsafe(INITIAL)
     this.#length = 0
-    this.#write(bytes)
+    // The socket may hold on to what it was given.
+    if (!this.#write(bytes) || this.#room.length > LARGEST) this.#room = Buffer.allocUnsafe(INITIAL)
   }
 
   /** What is written in answer to several messages of one turn goes together. */
   #schedule(): void {
-    if (this.#scheduled) return
+    if (this.#scheduled || this.#held) return
     this.#scheduled = true
     queueMicrotask(() => {
       this.#scheduled = false
       this.flush()
     })
+  }
+
+  /** A native copy costs more than a few octets. */
+  #copy(payload: Uint8Array, from: number, to: number, at: number): void {
+    if (to - from > FEW) {
+      this.#room.set(from === 0 && to === payload.length ? payload : payload.subarray(from, to), at)
+      return
+    }
+    const room = this.#room
+    for (let i = from, j = at; i < to; i++, j++) room[j] = payload[i] as number
   }
 
   /** Where so many octets may be written. */
@@ -67,3 +87,6 @@ export class Output {
 }
 
 const INITIAL = 4096
+/** A larger room is not kept for the next time: an idle connection costs little. */
+const LARGEST = 16_384
+const FEW = 32

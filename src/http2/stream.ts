@@ -4,8 +4,8 @@ import type { ErrorCode } from './frames.ts'
 export interface StreamEvents {
   /** A response's fields (a request's are there when the stream is). `ended`: nothing follows. */
   fields(fields: readonly string[], ended: boolean): void
-  /** A part of the body, valid during the call only; may be empty when it is the last. */
-  data(chunk: Buffer, ended: boolean): void
+  /** A part of the body, between `from` and `to`; may be empty when it is the last. */
+  data(bytes: Buffer, from: number, to: number, ended: boolean): void
   trailers(fields: readonly string[]): void
   /** Ended by the peer, by a fault, or with the connection. */
   reset(code: ErrorCode, reason: string): void
@@ -20,6 +20,8 @@ interface Waiting {
 
 /** What a stream asks of its connection. */
 export interface StreamOutput {
+  /** How much the peer takes now, over all streams. */
+  readonly window: number
   sendFields(stream: Http2Stream, fields: readonly string[], end: boolean): void
   /** Sends as much as the windows let through, and says how much. */
   sendData(stream: Http2Stream, data: Buffer, end: boolean): number
@@ -68,9 +70,23 @@ export class Http2Stream {
   send(data: Buffer, after: Waiting['after'] = 'more'): void {
     if (this.localEnded) return
     if (after !== 'more') this.localEnded = true
+    if (this.#waiting.length === 0 && this.#sendAtOnce(data, after)) return
     this.#waiting.push({ data, after })
     this.#waitingSize += data.length
     this.flush()
+  }
+
+  /** Without waiting, which needs windows for all of it. */
+  #sendAtOnce(data: Buffer, after: Waiting['after']): boolean {
+    if (data.length > this.sendWindow || data.length > this.#output.window) return false
+    this.#output.sendData(this, data, after === 'end')
+    this.#follow(after)
+    return true
+  }
+
+  #follow(after: Waiting['after']): void {
+    if (typeof after !== 'string') this.#output.sendFields(this, after, true)
+    if (after !== 'more') this.#output.forget(this)
   }
 
   /** Sends what the windows let through. */
@@ -83,8 +99,7 @@ export class Http2Stream {
         return
       }
       this.#waiting.shift()
-      if (typeof first.after !== 'string') this.#output.sendFields(this, first.after, true)
-      if (first.after !== 'more') this.#output.forget(this)
+      this.#follow(first.after)
     }
   }
 

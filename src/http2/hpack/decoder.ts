@@ -19,25 +19,56 @@ export interface DecoderLimits {
   readonly fields: number
 }
 
+/** A longer block is not compared with the last. */
+const LONGEST_REMEMBERED = 128
+
 const TOO_LARGE: HeaderBlock = { kind: 'tooLarge' }
 
 /** Decodes the header blocks of a connection, in their order (RFC 7541). */
 export class HpackDecoder {
   readonly #limits: DecoderLimits
   readonly #table: DynamicTable
+  /** How often the table has changed. */
+  #changes = 0
+  /** The last block that changed nothing, of which a connection has many the same. */
+  readonly #last = new Uint8Array(LONGEST_REMEMBERED)
+  #lastLength = -1
+  #lastAt = -1
+  #lastFields: HeaderBlock | null = null
 
   constructor(limits: DecoderLimits) {
     this.#limits = limits
     this.#table = new DynamicTable(limits.table)
   }
 
-  decode(block: Uint8Array): HeaderBlock {
+  /** The block stands between `from` and `to`. The same object again where the same block means the same fields. */
+  decode(block: Uint8Array, from = 0, to = block.length): HeaderBlock {
+    if (this.#isLast(block, from, to)) return this.#lastFields as HeaderBlock
+    const before = this.#changes
+    const decoded = this.#decode(block, from, to)
+    // What changed the table means something else the next time.
+    if (this.#changes !== before || to - from > LONGEST_REMEMBERED) return decoded
+    this.#last.set(block.subarray(from, to))
+    this.#lastLength = to - from
+    this.#lastAt = before
+    this.#lastFields = decoded
+    return decoded
+  }
+
+  #isLast(block: Uint8Array, from: number, to: number): boolean {
+    if (to - from !== this.#lastLength || this.#lastAt !== this.#changes) return false
+    const last = this.#last
+    for (let i = from, j = 0; i < to; i++, j++) if (block[i] !== last[j]) return false
+    return true
+  }
+
+  #decode(block: Uint8Array, from: number, to: number): HeaderBlock {
     const { list, fields: most } = this.#limits
-    const reader = new IntegerReader()
+    const reader = new IntegerReader(from, to)
     const fields: string[] = []
     let size = 0
     let tooLarge = false
-    while (reader.at < block.length) {
+    while (reader.at < to) {
       const first = block[reader.at] as number
       if (first >= 0x20 && first < 0x40) {
         // RFC 7541, section 4.2: only at the beginning of a block.
@@ -45,6 +76,7 @@ export class HpackDecoder {
         const limit = reader.read(block, 5)
         if (reader.failed || limit > this.#limits.table) return broken('the table is resized beyond its limit')
         this.#table.resize(limit)
+        this.#changes++
         continue
       }
       const indexed = first >= 0x80
@@ -56,7 +88,10 @@ export class HpackDecoder {
       const name = index === 0 ? this.#text(block, reader) : this.#nameAt(index)
       const value = indexed ? this.#valueAt(index) : name === null ? null : this.#text(block, reader)
       if (name === null || value === null) return broken('a text is cut off or no Huffman code')
-      if (kept) this.#table.add(name, value)
+      if (kept) {
+        this.#table.add(name, value)
+        this.#changes++
+      }
       size += name.length + value.length + 32
       // The rest is decoded all the same: the tables of both sides must agree.
       if (size > list || fields.length >= most * 2) tooLarge = true
@@ -74,12 +109,12 @@ export class HpackDecoder {
   }
 
   #text(block: Uint8Array, reader: IntegerReader): string | null {
-    const huffman = (block[reader.at] ?? 0) >= 0x80
-    if (reader.at >= block.length) return null
+    if (reader.at >= reader.end) return null
+    const huffman = (block[reader.at] as number) >= 0x80
     const length = reader.read(block, 7)
     const from = reader.at
     const to = from + length
-    if (reader.failed || to > block.length) return null
+    if (reader.failed || to > reader.end) return null
     reader.at = to
     return huffman ? readHuffman(block, from, to) : latin1(block, from, to)
   }

@@ -22,6 +22,9 @@ const FLEETING: ReadonlySet<string> = new Set([
   'x-request-id',
 ])
 
+/** Lists whose block is remembered. */
+const REMEMBERED = 4
+
 /** A value of more octets is not kept. */
 const LONGEST_KEPT = 512
 
@@ -32,6 +35,9 @@ export class HpackEncoder {
   /** The smallest and the last limit since the last block, which the next must announce; null when there is none. */
   #resized: { readonly smallest: number; readonly last: number } | null = null
   #room = Buffer.allocUnsafe(1024)
+  /** The last lists that changed nothing in the table, with how many fields had been added to it then. */
+  readonly #last: { readonly fields: readonly string[]; readonly block: Uint8Array; readonly changes: number }[] = []
+  #turn = 0
 
   /** `limit` of the dynamic table, at most what the peer allows. */
   constructor(limit = 4096) {
@@ -43,21 +49,36 @@ export class HpackEncoder {
     const next = Math.min(limit, most)
     if (next === this.#table.limit) return
     this.#table.resize(next)
+    this.#last.length = 0
+    this.#turn = 0
     const smallest = Math.min(this.#resized?.smallest ?? next, next)
     this.#resized = { smallest, last: next }
   }
 
-  /** `fields` are names and values in turn, of octets as Latin-1, names in lower case. The block is the caller's. */
+  /**
+   * `fields` are names and values in turn, of octets as Latin-1, names in lower case. A list may be given again, and is
+   * then cheap, but must never change. The block must not be changed either.
+   */
   encode(fields: readonly string[]): Uint8Array {
     let at = 0
-    if (this.#resized !== null) {
+    const resized = this.#resized !== null
+    if (this.#resized === null) {
+      for (const last of this.#last) if (last.fields === fields && last.changes === this.#table.next) return last.block
+    } else {
       const { smallest, last } = this.#resized
       if (smallest < last) at = writeInteger(smallest, 5, 0x20, this.#room, at)
       at = writeInteger(last, 5, 0x20, this.#room, at)
       this.#resized = null
     }
+    const changes = this.#table.next
     for (let i = 0; i + 1 < fields.length; i += 2) at = this.#field(fields[i] as string, fields[i + 1] as string, at)
-    return Uint8Array.prototype.slice.call(this.#room, 0, at)
+    const block = Uint8Array.prototype.slice.call(this.#room, 0, at)
+    // What changed the table is written otherwise the next time.
+    if (!resized && this.#table.next === changes) {
+      this.#last[this.#turn] = { fields, block, changes }
+      this.#turn = (this.#turn + 1) % REMEMBERED
+    }
+    return block
   }
 
   #field(name: string, value: string, start: number): number {

@@ -23,16 +23,24 @@ export const LONGEST_INTEGER = 6
 
 /** Reads integers one after the other; `failed` once one was cut off or too large. */
 export class IntegerReader {
-  at = 0
+  at: number
   failed = false
+  readonly end: number
+
+  /** What is read stands between `at` and `end`. */
+  constructor(at: number, end: number) {
+    this.at = at
+    this.end = end
+  }
 
   read(bytes: Uint8Array, prefix: number): number {
     const most = (1 << prefix) - 1
-    let value = (bytes[this.at++] ?? 0) & most
+    if (this.at >= this.end) return this.#fail()
+    let value = (bytes[this.at++] as number) & most
     if (value < most) return value
     for (let shift = 0; ; shift += 7) {
-      const byte = bytes[this.at++]
-      if (byte === undefined || shift > 28) return this.#fail()
+      if (this.at >= this.end || shift > 28) return this.#fail()
+      const byte = bytes[this.at++] as number
       value += (byte & 127) * 2 ** shift
       if (value > MOST) return this.#fail()
       if (byte < 128) return value
