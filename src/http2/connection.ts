@@ -23,6 +23,8 @@ export interface ConnectionEvents {
   readonly request: TakeRequest
   /** No more streams are begun here, by the peer's wish: a client takes another connection. `code` says why. */
   goingAway(code: number): void
+  /** The last open stream has ended. */
+  idle?(): void
   /** The last: nothing is read or written any more. */
   closed(code: ErrorCode, reason: string): void
 }
@@ -60,7 +62,7 @@ export class Http2Connection {
     this.#role = role
     this.#events = events
     this.#output = new Output(write)
-    this.#streams = new Streams(role)
+    this.#streams = new Streams(role, () => events.idle?.())
     this.#sender = new Sender(this.#output, this.#streams)
     this.#misuse = new Misuse(now)
     const { request } = events
@@ -79,6 +81,10 @@ export class Http2Connection {
   /** How many streams are open. */
   get open(): number {
     return this.#streams.size
+  }
+
+  streams(): readonly Http2Stream[] {
+    return this.#streams.all()
   }
 
   /** Whether a client can begin another stream now. */

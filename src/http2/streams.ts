@@ -6,13 +6,16 @@ export class Streams {
   /** The last that this side has reset, whose frames may still be on their way. */
   readonly #givenUp = new Set<number>()
   readonly #ownParity: number
+  readonly #emptied: () => void
   /** The last stream that the peer began, and the last of this side. */
   lastPeer = 0
   /** The last of the peer that was not ignored, which GOAWAY tells. */
   lastServed = 0
   lastOwn: number
 
-  constructor(role: 'server' | 'client') {
+  /** `emptied` is called when the last open stream has ended. */
+  constructor(role: 'server' | 'client', emptied: () => void) {
+    this.#emptied = emptied
     this.#ownParity = role === 'client' ? 1 : 0
     this.lastOwn = role === 'client' ? -1 : 0
   }
@@ -35,7 +38,7 @@ export class Streams {
   }
 
   delete(id: number): void {
-    this.#byId.delete(id)
+    if (this.#byId.delete(id) && this.#byId.size === 0) this.#emptied()
   }
 
   clear(): void {
@@ -48,13 +51,12 @@ export class Streams {
   }
 
   giveUp(id: number): void {
-    this.#byId.delete(id)
     this.#givenUp.add(id)
-    if (this.#givenUp.size <= MOST_GIVEN_UP) return
-    for (const oldest of this.#givenUp) {
-      this.#givenUp.delete(oldest)
-      return
+    if (this.#givenUp.size > MOST_GIVEN_UP) {
+      const [oldest] = this.#givenUp
+      this.#givenUp.delete(oldest as number)
     }
+    this.delete(id)
   }
 
   wasGivenUp(id: number): boolean {

@@ -2,8 +2,9 @@ import type { Logger } from '../../observe/log.ts'
 import { type Address, parseAddress } from './address.ts'
 import { consoleLogger } from './console-logger.ts'
 import { createGrpcService } from './grpc-service.ts'
-import { createGrpcTransport, type GrpcTransport } from './grpc-transport.ts'
+import type { GrpcTransport } from './grpc-transport.ts'
 import { createHttpAuthorizerServer, type HttpAuthorizerServer } from './http-server.ts'
+import { createHttp2Transport } from './http2-transport.ts'
 import { type Checks, createJudge } from './judge.ts'
 
 export interface AuthorizerOptions extends Checks {
@@ -61,7 +62,7 @@ class Server implements Authorizer {
 
   constructor(checks: Checks, timeout: number, logger: Logger) {
     const judge = createJudge(checks, timeout, logger)
-    this.#grpc = createGrpcTransport(createGrpcService(judge, () => this.#state === 'listening'))
+    this.#grpc = createHttp2Transport(createGrpcService(judge, () => this.#state === 'listening'))
     this.#http = createHttpAuthorizerServer(judge)
   }
 

@@ -1,17 +1,16 @@
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import { Buffer } from 'node:buffer'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import type { HeaderValueOptionSchema } from '../../proto/gen/envoy/config/core/v3/base_pb.js'
-import { CheckRequestSchema, CheckResponseSchema } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus,
   HealthCheckResponseSchema,
 } from '../../proto/gen/grpc/health/v1/health_pb.js'
 import { grpcStatus } from '../grpc-framing.ts'
-import type { Line, Verdict } from './answer.ts'
+import type { Verdict } from './answer.ts'
+import { encodeVerdict } from './encode-verdict.ts'
 import type { GrpcCall, GrpcHandler, GrpcReply } from './grpc-transport.ts'
 import type { Judge } from './judge.ts'
-import { readCheckRequest } from './request.ts'
+import { readCheckRequest } from './message-request.ts'
 
 export const checkPath = '/envoy.service.auth.v3.Authorization/Check'
 const healthPath = '/grpc.health.v1.Health/Check'
@@ -28,73 +27,22 @@ export function createGrpcService(judge: Judge, isServing: () => boolean): GrpcH
 }
 
 function check(call: GrpcCall, judge: Judge): GrpcReply | Promise<GrpcReply> {
-  let asked: ReturnType<typeof readCheckRequest>
-  try {
-    asked = readCheckRequest(fromBinary(CheckRequestSchema, call.message, { readUnknownFields: false }), call.signal)
-  } catch {
-    return { kind: 'status', status: grpcStatus.internal, text: 'the message is no CheckRequest' }
-  }
-  if (asked === null) return { kind: 'status', status: grpcStatus.invalidArgument, text: 'nothing is asked' }
+  const asked = readCheckRequest(asBuffer(call.message), call)
+  if (asked.kind === 'malformed') return malformed
+  if (asked.kind === 'nothing') return nothing
   const verdict = judge(asked)
-  return verdict instanceof Promise ? verdict.then(encodeVerdict) : encodeVerdict(verdict)
+  return verdict instanceof Promise ? verdict.then(reply) : reply(verdict)
 }
 
-function encodeVerdict(verdict: Verdict): GrpcReply {
-  const response = create(
-    CheckResponseSchema,
-    verdict.kind === 'allow'
-      ? {
-          status: { code: 0 },
-          httpResponse: {
-            case: 'okResponse',
-            value: {
-              headers: verdict.set.map((line) => option(line, false)),
-              headersToRemove: [...verdict.remove],
-              responseHeadersToAdd: [
-                ...verdict.responseSet.map((line) => option(line, false)),
-                ...verdict.responseAdd.map((line) => option(line, true)),
-              ],
-            },
-          },
-        }
-      : {
-          status: { code: rpcCode(verdict.status) },
-          httpResponse: {
-            case: 'deniedResponse',
-            value: {
-              status: { code: verdict.status },
-              headers: verdict.headers.map((line) => option(line, false)),
-              body: verdict.body,
-            },
-          },
-        },
-  )
-  return { kind: 'message', message: toBinary(CheckResponseSchema, response) }
+const malformed: GrpcReply = { kind: 'status', status: grpcStatus.internal, text: 'the message is no CheckRequest' }
+const nothing: GrpcReply = { kind: 'status', status: grpcStatus.invalidArgument, text: 'nothing is asked' }
+
+function reply(verdict: Verdict): GrpcReply {
+  return { kind: 'message', message: encodeVerdict(verdict) }
 }
 
-/** `append` is always said: what happens without it differs between versions of Envoy. */
-function option([key, value]: Line, append: boolean): MessageInitShape<typeof HeaderValueOptionSchema> {
-  return { header: { key, value }, append, keepEmptyValue: true }
-}
-
-/** The `google.rpc.Code` of a denial; anything but 0 denies. */
-function rpcCode(status: number): number {
-  switch (status) {
-    case 400:
-      return 3
-    case 401:
-      return 16
-    case 404:
-      return 5
-    case 429:
-      return 8
-    case 500:
-      return 13
-    case 503:
-      return 14
-    default:
-      return 7
-  }
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 function health(bytes: Uint8Array, serving: boolean): GrpcReply {

@@ -1,13 +1,5 @@
 import { Buffer } from 'node:buffer'
 import type { JsonValue } from '@bufbuild/protobuf'
-import { toJson } from '@bufbuild/protobuf'
-import type {
-  AttributeContext,
-  AttributeContext_HttpRequest,
-  AttributeContext_Peer,
-} from '../../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
-import { AttributeContextSchema } from '../../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
-import type { CheckRequest as CheckRequestMessage } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import { partialBodyHeader } from '../check-request.ts'
 
 /** One side of the connection that the proxy asks about. What the proxy did not say is empty or 0. */
@@ -81,47 +73,6 @@ export type Asked =
   | { readonly kind: 'connection'; readonly connection: AuthorizerConnection }
 
 type Line = readonly [name: string, value: string]
-
-/** Null when the message has no attributes: nothing was asked. */
-export function readCheckRequest(message: CheckRequestMessage, signal: AbortSignal): Asked | null {
-  const { attributes } = message
-  if (attributes === undefined) return null
-  const source = peer(attributes.source)
-  const destination = peer(attributes.destination)
-  const contextExtensions = Object.assign(Object.create(null), attributes.contextExtensions)
-  if (attributes.request === undefined) {
-    const sni = attributes.tlsSession?.sni || attributes.destination?.service || ''
-    const connection = {
-      source,
-      destination,
-      sni,
-      contextExtensions,
-      signal,
-      get attributes() {
-        return attributesOf(attributes)
-      },
-    }
-    return { kind: 'connection', connection }
-  }
-  const { http, time } = attributes.request
-  if (http === undefined) return null
-  const request = new CheckedRequest({
-    method: http.method,
-    path: http.path,
-    host: http.host,
-    scheme: http.scheme,
-    protocol: http.protocol,
-    lines: headerLines(http),
-    body: http.rawBody.length > 0 ? http.rawBody : Buffer.from(http.body, 'utf8'),
-    source,
-    destination,
-    contextExtensions,
-    time: time === undefined ? 0 : Number(time.seconds) * 1000 + Math.floor(time.nanos / 1e6),
-    signal,
-    attributes: () => attributesOf(attributes),
-  })
-  return { kind: 'request', request }
-}
 
 /** What a request is made from, whatever the protocol that brought it. Header names are lower-case. */
 export interface RequestParts
@@ -201,7 +152,7 @@ class CheckedRequest implements AuthorizerRequest {
   }
 }
 
-class Body implements AuthorizerBody {
+export class Body implements AuthorizerBody {
   readonly bytes: Uint8Array
 
   constructor(bytes: Uint8Array) {
@@ -217,39 +168,13 @@ class Body implements AuthorizerBody {
   }
 }
 
-/** Without metadata of types that are not known here: they cannot be written as JSON. */
-function attributesOf(attributes: AttributeContext): Attributes {
-  for (const metadata of [attributes.metadataContext, attributes.routeMetadataContext]) {
-    if (metadata !== undefined) metadata.typedFilterMetadata = {}
-  }
-  return toJson(AttributeContextSchema, attributes) as Attributes
-}
-
-function pathEnd(path: string): number {
+export function pathEnd(path: string): number {
   const end = path.search(/[?#]/)
   return end === -1 ? path.length : end
 }
 
-function peer(message: AttributeContext_Peer | undefined): AuthorizerPeer {
-  const address = message?.address?.address
-  const socket = address?.case === 'socketAddress' ? address.value : undefined
-  const port = socket?.portSpecifier.case === 'portValue' ? socket.portSpecifier.value : 0
-  return { ip: socket?.address ?? '', port, principal: message?.principal ?? '' }
-}
-
-/** From `header_map` when the proxy sends it, because that keeps the lines apart. */
-function headerLines(http: AttributeContext_HttpRequest): Line[] {
-  const raw = http.headerMap?.headers ?? []
-  const lines: Line[] =
-    raw.length > 0
-      ? raw.map(({ key, value, rawValue }) => [key, value !== '' ? value : Buffer.from(rawValue).toString('utf8')])
-      : Object.entries(http.headers)
-  return lines
-    .map(([name, value]): Line => [name.toLowerCase(), value])
-    .filter(([name]) => name !== 'host' && !name.startsWith(':'))
-}
-
-function joinLines(lines: readonly Line[]): Record<string, string | undefined> {
+/** Repeated lines are joined with a comma. */
+export function joinLines(lines: readonly Line[]): Record<string, string | undefined> {
   // Without a prototype: `headers.constructor` must not be a function.
   const joined: Record<string, string | undefined> = Object.create(null)
   for (const [name, value] of lines) {
@@ -263,7 +188,7 @@ function joinLines(lines: readonly Line[]): Record<string, string | undefined> {
  * The proxy says so, or its own `content-length` is more than what came. A proxy that buffered exactly as much as it may
  * says `false` without knowing (observed of Envoy), and then only `content-length` tells.
  */
-function isTruncated(headers: Readonly<Record<string, string | undefined>>, length: number): boolean {
+export function isTruncated(headers: Readonly<Record<string, string | undefined>>, length: number): boolean {
   const partial = headers[partialBodyHeader]
   return (partial !== undefined && partial !== 'false') || Number(headers['content-length'] ?? 0) > length
 }

@@ -1,0 +1,50 @@
+import { grpcStatus, parseGrpcTimeout } from '../grpc-framing.ts'
+import type { GrpcHandler } from './grpc-transport.ts'
+
+/** What the fields of a request say of a call, before its message is looked at. */
+export type CallHead =
+  | {
+      readonly kind: 'call'
+      readonly path: string
+      /** Milliseconds, or null when the caller waits for ever. */
+      readonly timeout: number | null
+      /** How the message would be compressed: `identity` when nothing is said. */
+      readonly encoding: string
+    }
+  | { readonly kind: 'http'; readonly status: number }
+  | { readonly kind: 'grpc'; readonly status: number; readonly text: string }
+
+/** `fields` are names and values in turn. */
+export function readHead(fields: readonly string[], handler: Pick<GrpcHandler, 'has'>): CallHead {
+  let method = ''
+  let path = ''
+  let contentType = ''
+  let encoding = 'identity'
+  let timeout: number | null | 'malformed' = null
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    const value = fields[i + 1] as string
+    switch (fields[i]) {
+      case ':method':
+        method = value
+        break
+      case ':path':
+        path = value
+        break
+      case 'content-type':
+        contentType = value
+        break
+      case 'grpc-encoding':
+        encoding = value
+        break
+      case 'grpc-timeout':
+        timeout = timeout === null ? (parseGrpcTimeout(value) ?? 'malformed') : 'malformed'
+        break
+      default:
+    }
+  }
+  if (method !== 'POST') return { kind: 'http', status: 405 }
+  if (!/^application\/grpc(?:\+proto)?(?:;|$)/.test(contentType)) return { kind: 'http', status: 415 }
+  if (!handler.has(path)) return { kind: 'grpc', status: grpcStatus.unimplemented, text: 'there is no such method' }
+  if (timeout === 'malformed') return { kind: 'grpc', status: grpcStatus.internal, text: 'malformed grpc-timeout' }
+  return { kind: 'call', path, timeout, encoding }
+}

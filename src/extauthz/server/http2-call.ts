@@ -1,0 +1,206 @@
+import type { Buffer } from 'node:buffer'
+import { ErrorCode } from '../../http2/frames.ts'
+import type { Http2Stream, StreamEvents } from '../../http2/stream.ts'
+import { encodeGrpcMessage, type Framing, frameMessage, grpcStatus, MessageReader } from '../grpc-framing.ts'
+import type { CallHead } from './grpc-head.ts'
+import type { GrpcCall, GrpcHandler, GrpcReply, GrpcTransportLimits } from './grpc-transport.ts'
+
+/** What all connections of a server have in common. */
+export interface CallContext {
+  readonly handler: GrpcHandler
+  readonly limits: GrpcTransportLimits
+  calls: number
+  bufferedBytes: number
+  /** Milliseconds of the last sweep. */
+  now: number
+}
+
+type AcceptedHead = Extract<CallHead, { kind: 'call' }>
+
+const REPLY: readonly string[] = [':status', '200', 'content-type', 'application/grpc']
+const OK: readonly string[] = ['grpc-status', '0']
+const PREFIX = 5
+
+/** One call from its head to its reply. */
+export class Call implements StreamEvents, GrpcCall {
+  readonly #stream: Http2Stream
+  readonly #head: AcceptedHead
+  readonly #context: CallContext
+  /** Milliseconds on the clock of the sweeps; the deadline on the exact one, 0 without. */
+  readonly #begunAt: number
+  readonly #deadline: number
+  /** What has come of a message that is not whole; null before, and when all of it came at once. */
+  #reader: MessageReader | null = null
+  #buffered = 0
+  #reading = true
+  #ended = false
+  #abort: AbortController | null = null
+  #timer: NodeJS.Timeout | undefined
+  #message: Uint8Array = NOTHING
+
+  constructor(stream: Http2Stream, head: AcceptedHead, context: CallContext, ended: boolean) {
+    this.#stream = stream
+    this.#head = head
+    this.#context = context
+    this.#begunAt = context.now
+    this.#deadline = head.timeout === null ? 0 : performance.now() + head.timeout
+    context.calls++
+    stream.events = this
+    if (ended) this.#finish({ kind: 'malformed' })
+  }
+
+  get path(): string {
+    return this.#head.path
+  }
+
+  get message(): Uint8Array {
+    return this.#message
+  }
+
+  get timeout(): number | null {
+    return this.#deadline === 0 ? null : Math.max(1, this.#deadline - performance.now())
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController()
+      if (this.#ended) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  fields(): void {}
+
+  data(bytes: Buffer, from: number, to: number, ended: boolean): void {
+    if (!this.#reading) return
+    if (ended && this.#reader === null) {
+      this.#finish(readWhole(bytes, from, to, this.#context.limits.maxMessageBytes))
+      return
+    }
+    const context = this.#context
+    this.#reader ??= new MessageReader(context.limits.maxMessageBytes)
+    this.#buffered += to - from
+    context.bufferedBytes += to - from
+    const within = this.#reader.push(bytes.subarray(from, to))
+    if (context.bufferedBytes > context.limits.maxBufferedBytes) {
+      this.#refuse(grpcStatus.resourceExhausted, 'too many bytes at a time')
+    } else if (!within || ended) this.#finish(this.#reader.finish())
+  }
+
+  trailers(): void {
+    if (this.#reading) this.#finish(this.#reader?.finish() ?? { kind: 'malformed' })
+  }
+
+  reset(): void {
+    this.#end()
+  }
+
+  /** Ends a call that does not arrive. */
+  expireReading(now: number): void {
+    if (!this.#reading) return
+    const most = Math.min(this.#context.limits.readTimeout, this.#head.timeout ?? Number.POSITIVE_INFINITY)
+    if (now - this.#begunAt > most) this.#refuse(grpcStatus.deadlineExceeded, 'the deadline passed')
+  }
+
+  #finish(framing: Framing): void {
+    this.#stopReading()
+    switch (framing.kind) {
+      case 'message':
+        this.#handle(framing.message)
+        return
+      case 'compressed':
+        if (this.#head.encoding === 'identity') this.#refuse(grpcStatus.internal, 'compressed without grpc-encoding')
+        else this.#refuse(grpcStatus.unimplemented, 'no compression is supported')
+        return
+      case 'tooLarge':
+        this.#refuse(grpcStatus.resourceExhausted, `message above ${this.#context.limits.maxMessageBytes} bytes`)
+        return
+      case 'malformed':
+        this.#refuse(grpcStatus.internal, 'not one complete message')
+        return
+      default:
+        framing satisfies never
+    }
+  }
+
+  #handle(message: Uint8Array): void {
+    this.#message = message
+    const reply = this.#context.handler.handle(this)
+    if (!(reply instanceof Promise)) {
+      this.#answer(reply)
+      return
+    }
+    if (this.#deadline !== 0) {
+      this.#timer = setTimeout(
+        () => this.#refuse(grpcStatus.deadlineExceeded, 'the deadline passed'),
+        Math.max(1, this.#deadline - performance.now()),
+      )
+    }
+    reply.then((settled) => this.#answer(settled))
+  }
+
+  #answer(reply: GrpcReply): void {
+    if (this.#ended) return
+    if (reply.kind === 'status') {
+      this.#refuse(reply.status, reply.text)
+      return
+    }
+    this.#end()
+    this.#stream.sendFields(REPLY)
+    this.#stream.send(frameMessage(reply.message), OK)
+  }
+
+  #refuse(status: number, text: string): void {
+    if (this.#ended) return
+    this.#stopReading()
+    this.#end()
+    refuseCall(this.#stream, status, text)
+  }
+
+  #stopReading(): void {
+    this.#reading = false
+    this.#context.bufferedBytes -= this.#buffered
+    this.#buffered = 0
+  }
+
+  /** Nothing more is said, by this side or by the caller. */
+  #end(): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#context.calls--
+    clearTimeout(this.#timer)
+    this.#stopReading()
+    this.#abort?.abort()
+  }
+}
+
+const NOTHING = new Uint8Array(0)
+
+/** A message that came in one frame. */
+function readWhole(bytes: Buffer, from: number, to: number, most: number): Framing {
+  if (to - from < PREFIX) return { kind: 'malformed' }
+  const flag = bytes[from]
+  const length = bytes.readUInt32BE(from + 1)
+  if (flag === 1) return { kind: 'compressed' }
+  if (flag !== 0) return { kind: 'malformed' }
+  if (length > most) return { kind: 'tooLarge' }
+  if (to - from !== PREFIX + length) return { kind: 'malformed' }
+  return { kind: 'message', message: bytes.subarray(from + PREFIX, to) }
+}
+
+/** A status without a message: trailers only. What the caller still sends is not wanted. */
+export function refuseCall(stream: Http2Stream, status: number, text: string): void {
+  const fields = [...REPLY, 'grpc-status', String(status), 'grpc-message', encodeGrpcMessage(text)]
+  if (status === grpcStatus.unimplemented) fields.push('grpc-accept-encoding', 'identity')
+  refuseStream(stream, fields)
+}
+
+export function refuseHttp(stream: Http2Stream, status: number): void {
+  refuseStream(stream, [':status', String(status)])
+}
+
+/** RFC 9113, section 8.1: a response may come before the request is whole, and NO_ERROR then ends the rest of it. */
+function refuseStream(stream: Http2Stream, fields: readonly string[]): void {
+  stream.sendFields(fields, true)
+  if (!stream.remoteEnded) stream.reset(ErrorCode.noError)
+}

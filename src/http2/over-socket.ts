@@ -1,0 +1,61 @@
+import type { Socket } from 'node:net'
+import { type ConnectionEvents, Http2Connection } from './connection.ts'
+import { ErrorCode } from './frames.ts'
+import type { ConnectionLimits } from './limits.ts'
+
+/** Octets that may wait for a peer that does not read; more end the connection. */
+const MOST_WAITING = 1 << 24
+
+/** Milliseconds in which a peer reads what was said last. */
+const LINGER = 1000
+
+/**
+ * Speaks HTTP/2 over a socket, which is closed with the connection. `events.closed` is the last that is heard of either.
+ */
+export function speakOver(
+  socket: Socket,
+  role: 'server' | 'client',
+  limits: Partial<ConnectionLimits>,
+  events: ConnectionEvents,
+): Http2Connection {
+  const encrypted = 'encrypted' in socket
+  const connection = new Http2Connection({
+    role,
+    limits,
+    now: () => performance.now(),
+    write: (bytes) => {
+      socket.write(bytes)
+      const waiting = socket.writableLength
+      if (waiting > MOST_WAITING) socket.destroy()
+      // TLS goes on with it in its own time.
+      return waiting === 0 && !encrypted
+    },
+    events: {
+      request: events.request,
+      goingAway: events.goingAway,
+      ...(events.idle === undefined ? {} : { idle: events.idle }),
+      closed: (code, reason) => {
+        hangUp(socket)
+        events.closed(code, reason)
+      },
+    },
+  })
+  socket.on('data', (chunk: Buffer) => connection.receive(chunk))
+  socket.on('end', () => connection.end('the peer has ended the connection'))
+  socket.on('error', () => socket.destroy())
+  socket.once('close', () => connection.end('the connection was lost'))
+  return connection
+}
+
+/** Ends a connection that nobody uses any more; streams that are open end with it. */
+export function closeConnection(connection: Http2Connection): void {
+  connection.destroy(ErrorCode.noError, 'the connection is closed')
+}
+
+function hangUp(socket: Socket): void {
+  if (socket.destroyed) return
+  socket.end()
+  const timer = setTimeout(() => socket.destroy(), LINGER)
+  timer.unref()
+  socket.once('close', () => clearTimeout(timer))
+}
