@@ -2,8 +2,9 @@ import type { Buffer } from 'node:buffer'
 import { fromBinary, toJson } from '@bufbuild/protobuf'
 import { AttributeContextSchema } from '../../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
 import { CheckRequestSchema } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
+import { Names } from '../wire/names.ts'
 import { textOf } from '../wire/reader.ts'
-import { type CheckMessage, type PeerPlaces, readCheckMessage, type Span } from './check-message.ts'
+import { type CheckMessage, PeerPlace, Place, readCheckMessage } from './check-message.ts'
 import {
   type Asked,
   type Attributes,
@@ -58,17 +59,17 @@ class MessageConnection implements AuthorizerConnection {
   }
 
   get source(): AuthorizerPeer {
-    return peer(this.message, this.message.source)
+    return peer(this.message, Place.source, this.message.sourcePort)
   }
 
   get destination(): AuthorizerPeer {
-    return peer(this.message, this.message.destination)
+    return peer(this.message, Place.destination, this.message.destinationPort)
   }
 
   /** Envoy gives it as the service of the destination, for TCP. */
   get sni(): string {
     const { message } = this
-    return read(message, message.sni) || read(message, message.destination.service)
+    return read(message, Place.sni) || read(message, Place.destination + PeerPlace.service)
   }
 
   get contextExtensions(): Readonly<Record<string, string | undefined>> {
@@ -104,11 +105,11 @@ class MessageRequest implements AuthorizerRequest {
   }
 
   get method(): string {
-    return read(this.message, this.message.method)
+    return read(this.message, Place.method)
   }
 
   get path(): string {
-    this.readPath ??= read(this.message, this.message.path)
+    this.readPath ??= read(this.message, Place.path)
     return this.readPath
   }
 
@@ -123,15 +124,15 @@ class MessageRequest implements AuthorizerRequest {
   }
 
   get host(): string {
-    return read(this.message, this.message.host)
+    return read(this.message, Place.host)
   }
 
   get scheme(): string {
-    return read(this.message, this.message.scheme)
+    return read(this.message, Place.scheme)
   }
 
   get protocol(): string {
-    return read(this.message, this.message.protocol)
+    return read(this.message, Place.protocol)
   }
 
   get headers(): Readonly<Record<string, string | undefined>> {
@@ -146,9 +147,10 @@ class MessageRequest implements AuthorizerRequest {
 
   get body(): AuthorizerBody {
     if (this.readBody === undefined) {
-      const { bytes, rawBody, body } = this.message
-      const place = rawBody.to > rawBody.from ? rawBody : body
-      this.readBody = new Body(bytes.subarray(place.from, place.to))
+      const { bytes, places } = this.message
+      const isRaw = (places[Place.rawBody + 1] as number) > (places[Place.rawBody] as number)
+      const place = isRaw ? Place.rawBody : Place.body
+      this.readBody = new Body(bytes.subarray(places[place], places[place + 1]))
     }
     return this.readBody
   }
@@ -158,11 +160,11 @@ class MessageRequest implements AuthorizerRequest {
   }
 
   get source(): AuthorizerPeer {
-    return peer(this.message, this.message.source)
+    return peer(this.message, Place.source, this.message.sourcePort)
   }
 
   get destination(): AuthorizerPeer {
-    return peer(this.message, this.message.destination)
+    return peer(this.message, Place.destination, this.message.destinationPort)
   }
 
   get contextExtensions(): Readonly<Record<string, string | undefined>> {
@@ -184,12 +186,12 @@ class MessageRequest implements AuthorizerRequest {
   }
 }
 
-function read({ bytes }: CheckMessage, { from, to }: Span): string {
-  return textOf(bytes, from, to)
+function read({ bytes, places }: CheckMessage, place: number): string {
+  return textOf(bytes, places[place] as number, places[place + 1] as number)
 }
 
-function peer(message: CheckMessage, { ip, port, principal }: PeerPlaces): AuthorizerPeer {
-  return { ip: read(message, ip), port, principal: read(message, principal) }
+function peer(message: CheckMessage, place: number, port: number): AuthorizerPeer {
+  return { ip: read(message, place + PeerPlace.ip), port, principal: read(message, place + PeerPlace.principal) }
 }
 
 function readMap({ bytes }: CheckMessage, places: readonly number[]): Record<string, string | undefined> {
@@ -209,6 +211,9 @@ class HeaderRecord {
 Reflect.deleteProperty(HeaderRecord.prototype, 'constructor')
 Object.setPrototypeOf(HeaderRecord.prototype, null)
 
+/** Of headers: most requests have the same. */
+const names = new Names()
+
 /** Null where the quick way could differ: lines come one by one, or a name comes twice. */
 function readHeaders({ bytes, headers, headerMap }: CheckMessage): Record<string, string | undefined> | null {
   if (headerMap.length > 0) return null
@@ -216,7 +221,7 @@ function readHeaders({ bytes, headers, headerMap }: CheckMessage): Record<string
   for (let i = 0; i < headers.length; i += 4) {
     const first = bytes[headers[i] as number]
     if (first === COLON) continue
-    const name = textAt(bytes, headers, i).toLowerCase()
+    const name = names.read(bytes, headers[i] as number, headers[i + 1] as number).toLowerCase()
     if (name === 'host') continue
     if (record[name] !== undefined) return null
     record[name] = textAt(bytes, headers, i + 2)
