@@ -129,8 +129,9 @@ export class Receiver {
     return this.#misuse.control()
   }
 
-  /** Half of a window is given back at once. What is read goes to whoever bounds it. */
+  /** Half of a window is given back at once. What is read goes to whoever bounds it; what is answered already, nowhere. */
   #refill(stream: Http2Stream): void {
+    if (stream.localEnded && this.#role === 'server') return
     const whole = this.#limits.streamWindow
     if (stream.receiveWindow > whole / 2) return
     this.#output.numbers(FrameType.windowUpdate, stream.id, whole - stream.receiveWindow)

@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import { ErrorCode } from '../../http2/frames.ts'
 import type { Http2Stream, StreamEvents } from '../../http2/stream.ts'
 import { encodeGrpcMessage, type Framing, frameMessage, grpcStatus, MessageReader } from '../grpc-framing.ts'
@@ -21,8 +21,13 @@ const REPLY: readonly string[] = [':status', '200', 'content-type', 'application
 const OK: readonly string[] = ['grpc-status', '0']
 const PREFIX = 5
 
+/** Streams that whoever sweeps looks at. */
+export interface Expiring extends StreamEvents {
+  expire(now: number, limits: GrpcTransportLimits): void
+}
+
 /** One call from its head to its reply. */
-export class Call implements StreamEvents, GrpcCall {
+export class Call implements Expiring, GrpcCall {
   readonly #stream: Http2Stream
   readonly #head: AcceptedHead
   readonly #context: CallContext
@@ -96,9 +101,9 @@ export class Call implements StreamEvents, GrpcCall {
   }
 
   /** Ends a call that does not arrive. */
-  expireReading(now: number): void {
+  expire(now: number, { readTimeout }: GrpcTransportLimits): void {
     if (!this.#reading) return
-    const most = Math.min(this.#context.limits.readTimeout, this.#head.timeout ?? Number.POSITIVE_INFINITY)
+    const most = Math.min(readTimeout, this.#head.timeout ?? Number.POSITIVE_INFINITY)
     if (now - this.#begunAt > most) this.#refuse(grpcStatus.deadlineExceeded, 'the deadline passed')
   }
 
@@ -154,7 +159,7 @@ export class Call implements StreamEvents, GrpcCall {
     if (this.#ended) return
     this.#stopReading()
     this.#end()
-    refuseCall(this.#stream, status, text)
+    refuseCall(this.#stream, status, text, this.#context.now)
   }
 
   #stopReading(): void {
@@ -188,19 +193,46 @@ function readWhole(bytes: Buffer, from: number, to: number, most: number): Frami
   return { kind: 'message', message: bytes.subarray(from + PREFIX, to) }
 }
 
-/** A status without a message: trailers only. What the caller still sends is not wanted. */
-export function refuseCall(stream: Http2Stream, status: number, text: string): void {
+/** A status without a message: trailers only. */
+export function refuseCall(stream: Http2Stream, status: number, text: string, now: number): void {
   const fields = [...REPLY, 'grpc-status', String(status), 'grpc-message', encodeGrpcMessage(text)]
   if (status === grpcStatus.unimplemented) fields.push('grpc-accept-encoding', 'identity')
-  refuseStream(stream, fields)
+  refuseStream(stream, fields, now)
 }
 
-export function refuseHttp(stream: Http2Stream, status: number): void {
-  refuseStream(stream, [':status', String(status)])
+export function refuseHttp(stream: Http2Stream, status: number, now: number): void {
+  stream.events = new Refused(stream, now)
+  stream.sendFields([':status', String(status), 'content-type', 'text/plain'])
+  stream.send(ONLY_GRPC, 'end')
 }
 
-/** RFC 9113, section 8.1: a response may come before the request is whole, and NO_ERROR then ends the rest of it. */
-function refuseStream(stream: Http2Stream, fields: readonly string[]): void {
+const ONLY_GRPC = Buffer.from('gRPC only: POST with content-type application/grpc\n')
+
+/**
+ * Answered before the request was whole. What still comes of it is thrown away, and its window is not refilled; a caller
+ * that does not end it is cut off in time.
+ */
+class Refused implements Expiring {
+  readonly #stream: Http2Stream
+  readonly #begunAt: number
+
+  constructor(stream: Http2Stream, now: number) {
+    this.#stream = stream
+    this.#begunAt = now
+  }
+
+  fields(): void {}
+  data(): void {}
+  trailers(): void {}
+  reset(): void {}
+
+  expire(now: number, { readTimeout }: GrpcTransportLimits): void {
+    // RFC 9113, section 8.1: nothing is wrong, but the rest is not wanted.
+    if (now - this.#begunAt > readTimeout) this.#stream.reset(ErrorCode.noError)
+  }
+}
+
+function refuseStream(stream: Http2Stream, fields: readonly string[], now: number): void {
+  stream.events = new Refused(stream, now)
   stream.sendFields(fields, true)
-  if (!stream.remoteEnded) stream.reset(ErrorCode.noError)
 }

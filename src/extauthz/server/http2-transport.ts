@@ -6,7 +6,7 @@ import { grpcStatus } from '../grpc-framing.ts'
 import { listenOn } from './address.ts'
 import { type CallHead, readHead } from './grpc-head.ts'
 import { defaultLimits, type GrpcHandler, type GrpcTransport, type GrpcTransportLimits } from './grpc-transport.ts'
-import { Call, type CallContext, refuseCall, refuseHttp } from './http2-call.ts'
+import { Call, type CallContext, type Expiring, refuseCall, refuseHttp } from './http2-call.ts'
 
 /** Milliseconds between looks at calls that do not arrive and connections that nobody uses. */
 const SWEEP = 500
@@ -128,7 +128,7 @@ class ServerConnection {
     if (connection.open > 0) {
       this.#usedAt = now
       for (const { events } of connection.streams()) {
-        if (events instanceof Call) events.expireReading(now)
+        ;(events as Expiring | null)?.expire(now, this.#limits)
       }
     } else if (now - this.#usedAt > this.#limits.idleTimeout) this.destroy()
   }
@@ -141,7 +141,7 @@ class ServerConnection {
     }
     const head = this.#lastHead as CallHead
     if (context.calls >= this.#limits.maxCalls) {
-      refuseCall(stream, grpcStatus.resourceExhausted, 'too many calls at a time')
+      refuseCall(stream, grpcStatus.resourceExhausted, 'too many calls at a time', context.now)
       return
     }
     switch (head.kind) {
@@ -149,10 +149,10 @@ class ServerConnection {
         new Call(stream, head, context, ended)
         return
       case 'grpc':
-        refuseCall(stream, head.status, head.text)
+        refuseCall(stream, head.status, head.text, context.now)
         return
       case 'http':
-        refuseHttp(stream, head.status)
+        refuseHttp(stream, head.status, context.now)
         return
       default:
         head satisfies never
