@@ -19,8 +19,12 @@ const usage = `usage: npm run bench -- NAME [-o text|json] [--quick]
 `
 
 /** What a benchmark measures beside us that is no package, and what installs that. */
-const peers = { decide: ['envoy', 'opa'], envoy: ['envoy'] }
-const installers = { envoy: 'python3', opa: 'go' }
+const peers = {
+  decide: ['envoy', 'opa'],
+  envoy: ['envoy'],
+  authorizer: ['h2load', 'go-authorizer', 'opa-authorizer'],
+}
+const installers = { envoy: 'python3', opa: 'go', h2load: 'apt-get', 'go-authorizer': 'go', 'opa-authorizer': 'go' }
 
 process.exitCode = await main()
 

@@ -2,7 +2,8 @@
 # Installs the real systems that the interop tests talk to into .peers/ (ignored by git). What is there in the right
 # version, here or on PATH, is left alone, so a second run does nothing.
 #
-#   scripts/peers.sh [--only NAME]...     envoy, opa, go-authorizer, grpcurl; all of them without --only
+#   scripts/peers.sh [--only NAME]...     envoy, opa, grpcurl, ghz, h2spec, h2load, go-authorizer, opa-authorizer; all of
+#                                         them without --only
 #
 # One that fails does not stop the others; the exit status is 1 when any failed.
 set -uo pipefail
@@ -10,7 +11,9 @@ set -uo pipefail
 ENVOY_VERSION=1.40.0
 OPA_VERSION=1.22.2
 GRPCURL_VERSION=1.9.4
-ALL=(envoy opa go-authorizer grpcurl)
+GHZ_VERSION=0.120.0
+H2SPEC_VERSION=2.2.1
+ALL=(envoy opa grpcurl ghz h2spec h2load go-authorizer opa-authorizer)
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 peers=$root/.peers
@@ -19,7 +22,7 @@ stamps=$peers/stamps
 logs=$peers/logs
 
 usage() {
-  sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  sed -n '2,8s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
 }
 
 say() {
@@ -76,9 +79,37 @@ install_grpcurl() {
   go_install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$GRPCURL_VERSION"
 }
 
-install_go-authorizer() {
+install_ghz() {
+  on_path ghz "v?$GHZ_VERSION\$" --version && return 0
+  go_install "github.com/bojand/ghz/cmd/ghz@v$GHZ_VERSION"
+}
+
+install_h2spec() {
+  go_install "github.com/summerwind/h2spec/cmd/h2spec@v$H2SPEC_VERSION+incompatible"
+}
+
+# Debian's package of nghttp2's programs: the system's own, or one that root may install.
+install_h2load() {
+  on_path h2load '^h2load nghttp2/' --version && return 0
+  command -v apt-get >/dev/null || { echo "h2load is not on PATH, and there is no apt-get to install nghttp2-client"; return 1; }
+  [ "$(id -u)" = 0 ] || { echo "h2load is not on PATH: install Debian's nghttp2-client as root"; return 1; }
+  apt-get install -y --no-install-recommends nghttp2-client ||
+    { apt-get update && apt-get install -y --no-install-recommends nghttp2-client; } || return 1
+  on_path h2load '^h2load nghttp2/' --version
+}
+
+# Built from this repository.
+build_here() {
   command -v go >/dev/null || { echo "Go is not on PATH (https://go.dev/dl/)"; return 1; }
-  (cd "$root/test/interop/peers/go-authorizer" && go build -trimpath -o "$bin/go-authorizer" .)
+  (cd "$root/test/interop/peers/$1" && go build -trimpath -o "$bin/$1" .)
+}
+
+install_go-authorizer() {
+  build_here go-authorizer
+}
+
+install_opa-authorizer() {
+  build_here opa-authorizer
 }
 
 # What a peer's stamp must hold for it to count as installed.
@@ -87,9 +118,12 @@ wanted() {
     envoy) printf '%s' "$ENVOY_VERSION" ;;
     opa) printf '%s' "$OPA_VERSION" ;;
     grpcurl) printf '%s' "$GRPCURL_VERSION" ;;
+    ghz) printf '%s' "$GHZ_VERSION" ;;
+    h2spec) printf '%s' "$H2SPEC_VERSION" ;;
+    h2load) printf '%s' any ;;
     # Built from this repository: the sources are its version.
-    go-authorizer)
-      (cd "$root/test/interop/peers/go-authorizer" && cat ./*.go go.mod go.sum 2>/dev/null | cksum | tr -d '\n')
+    go-authorizer | opa-authorizer)
+      (cd "$root/test/interop/peers/$1" && cat ./*.go go.mod go.sum 2>/dev/null | cksum | tr -d '\n')
       ;;
   esac
 }
@@ -145,10 +179,6 @@ for name in "${only[@]}"; do
     *" $name "*) ;;
     *) echo "no peer is called $name; there are ${ALL[*]}" >&2; exit 2 ;;
   esac
-  if [ "$name" = go-authorizer ] && [ ! -d "$root/test/interop/peers/go-authorizer" ]; then
-    say "$name: no sources in test/interop/peers/go-authorizer, nothing to build"
-    continue
-  fi
   want=$(wanted "$name")
   stamped "$name" "$want" || install "$name" "$want" || failed+=("$name")
 done

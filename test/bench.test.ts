@@ -111,3 +111,19 @@ test('tokens are measured known and unknown, beside the core, and during a flood
   ])
     assertPeer(report, peer)
 })
+
+test('the authorizer is measured beside grpc-go, grpc-js and OPA, which decide alike', async () => {
+  const { rows, notes } = await quick('authorizer')
+  if (rows.length === 0) {
+    assert.ok(notes.some((note) => note.includes('h2load is not installed')) && (process.env.CI ?? '') === '')
+    return
+  }
+  for (const { ours, theirs = 1, unit, ratio } of rows) {
+    assert.ok(ours > 0 && theirs > 0 && ['checks/s', 'ms', 'MB'].includes(unit))
+    if (ratio !== undefined) {
+      const more = unit === 'checks/s' ? ours / theirs : theirs / ours
+      assert.ok(Math.abs(more / ratio - 1) < 0.02, `${ours} and ${theirs} are ${ratio}`)
+    }
+  }
+  for (const peer of ['grpc-go', 'grpc-js', 'OPA in grpc-go']) assertPeer({ rows, notes }, peer)
+})

@@ -127,9 +127,13 @@ async function installPeers() {
   const names = []
   const must = (process.env.CI ?? '') !== ''
   if (must || which('python3') !== null) names.push('envoy')
-  if (must || which('go') !== null) names.push('opa', 'go-authorizer', 'grpcurl')
-  if (names.length < 4) {
-    const missing = [names.includes('envoy') ? null : 'Python 3', names.includes('opa') ? null : 'Go'].filter(Boolean)
+  if (must || which('go') !== null) names.push('opa', 'go-authorizer', 'opa-authorizer', 'grpcurl', 'ghz', 'h2spec')
+  if (must || which('h2load') !== null) names.push('h2load')
+  const needs = { envoy: 'Python 3', opa: 'Go', h2load: 'nghttp2-client' }
+  const missing = Object.keys(needs)
+    .filter((name) => !names.includes(name))
+    .map((name) => needs[name])
+  if (missing.length > 0) {
     process.stderr.write(`  without ${missing.join(' and ')} the interop tests that need them are skipped\n`)
   }
   if (names.length === 0) return

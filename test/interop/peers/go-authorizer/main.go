@@ -10,7 +10,9 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
@@ -18,6 +20,7 @@ import (
 	rpcstatus "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -106,9 +109,55 @@ func dump(ctx context.Context, request *authv3.CheckRequest) (*authv3.CheckRespo
 	return deny(typev3.StatusCode_Forbidden, string(body)), nil
 }
 
+// call asks another server, over one connection and so many times at once, and prints how often it answered what.
+func call(address string, count int) error {
+	connection, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer connection.Close()
+	client := authv3.NewAuthorizationClient(connection)
+	answers := make(chan string, count)
+	for i := 0; i < count; i++ {
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			// Large ones too, so that windows matter.
+			headers := map[string]string{"x-number": fmt.Sprint(i), "x-padding": strings.Repeat("x", i%7*20_000)}
+			response, err := client.Check(ctx, &authv3.CheckRequest{Attributes: &authv3.AttributeContext{
+				Request: &authv3.AttributeContext_Request{Http: &authv3.AttributeContext_HttpRequest{
+					Method: "GET", Path: fmt.Sprintf("/%d", i%3), Host: "go", Headers: headers,
+				}},
+			}})
+			switch {
+			case err != nil:
+				answers <- status.Code(err).String()
+			case response.GetStatus().GetCode() == 0:
+				answers <- "allowed"
+			default:
+				answers <- fmt.Sprint(response.GetDeniedResponse().GetStatus().GetCode().Number())
+			}
+		}()
+	}
+	counts := map[string]int{}
+	for i := 0; i < count; i++ {
+		counts[<-answers]++
+	}
+	return json.NewEncoder(os.Stdout).Encode(counts)
+}
+
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "host:port")
+	asked := flag.String("call", "", "host:port of a server to ask, instead of being one")
+	count := flag.Int("n", 1000, "how often to ask it, at once")
 	flag.Parse()
+	if *asked != "" {
+		if err := call(*asked, *count); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	listener, err := net.Listen("tcp", *listen)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
