@@ -1,4 +1,4 @@
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
 import type { HeaderValueOptionSchema } from '../../proto/gen/envoy/config/core/v3/base_pb.js'
 import { CheckRequestSchema, CheckResponseSchema } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
@@ -8,10 +8,10 @@ import {
   HealthCheckResponseSchema,
 } from '../../proto/gen/grpc/health/v1/health_pb.js'
 import { grpcStatus } from '../grpc-framing.ts'
-import type { Line, Verdict } from './answer.ts'
 import type { GrpcCall, GrpcHandler, GrpcReply } from './grpc-transport.ts'
 import type { Judge } from './judge.ts'
 import { readCheckRequest } from './request.ts'
+import type { Line, Verdict } from './verdict.ts'
 
 export const checkPath = '/envoy.service.auth.v3.Authorization/Check'
 const healthPath = '/grpc.health.v1.Health/Check'
@@ -40,24 +40,35 @@ function check(call: GrpcCall, judge: Judge): GrpcReply | Promise<GrpcReply> {
 }
 
 function encodeVerdict(verdict: Verdict): GrpcReply {
+  // Not an answer with another code, which would deny: only a failed call lets the proxy's own configuration decide.
+  if (verdict.kind === 'error')
+    return { kind: 'status', status: grpcStatus.unavailable, text: 'there is no answer now' }
+  const metadata = verdict.metadata === null ? {} : { dynamicMetadata: verdict.metadata as JsonObject }
   const response = create(
     CheckResponseSchema,
     verdict.kind === 'allow'
       ? {
+          ...metadata,
           status: { code: 0 },
           httpResponse: {
             case: 'okResponse',
             value: {
-              headers: verdict.set.map((line) => option(line, false)),
+              headers: [
+                ...verdict.set.map((line) => option(line, false)),
+                ...verdict.append.map((line) => option(line, true)),
+              ],
               headersToRemove: [...verdict.remove],
               responseHeadersToAdd: [
                 ...verdict.responseSet.map((line) => option(line, false)),
                 ...verdict.responseAdd.map((line) => option(line, true)),
               ],
+              queryParametersToSet: verdict.setQuery.map(([key, value]) => ({ key, value })),
+              queryParametersToRemove: [...verdict.removeQuery],
             },
           },
         }
       : {
+          ...metadata,
           status: { code: rpcCode(verdict.status) },
           httpResponse: {
             case: 'deniedResponse',
