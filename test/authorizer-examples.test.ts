@@ -32,7 +32,7 @@ test('token.ts: the scope that the method needs', async () => {
   const ask = (method: string, claims: object) =>
     check(checks, {
       method,
-      headers: { authorization: `Bearer ${issuer.token({ aud: 'shop', sub: 'alice', ...claims })}` },
+      headers: { authorization: `Bearer ${issuer.sign({ aud: 'shop', sub: 'alice', ...claims })}` },
     })
   const allowed = await ask('GET', { scope: 'read' })
   assert.equal(allowed.upstream?.headers['x-user'], 'alice')

@@ -16,7 +16,7 @@ export { allOf, firstOf } from './sdk/combine.ts'
 export type { Cookies } from './sdk/cookies.ts'
 export { cookies } from './sdk/cookies.ts'
 export { sameSecret } from './sdk/same-secret.ts'
-export type { RefusedToken, Token, TokenOptions, WithToken } from './sdk/verify-tokens.ts'
+export type { RefusedToken, Token, TokenIssuer, TokenOptions, WithToken } from './sdk/verify-tokens.ts'
 export { verifyTokens } from './sdk/verify-tokens.ts'
 export type { Address } from './server/address.ts'
 export type {

@@ -29,7 +29,7 @@ export interface TestIssuer {
    * A signed token with `iss`, `iat` and `exp`, and these claims, which win. A claim that is undefined is left out.
    * Another issuer of the same name makes tokens that do not verify.
    */
-  token(claims?: Claims, times?: TokenTimes): string
+  sign(claims?: Claims, times?: TokenTimes): string
   /** Publishes the keys on a free port of 127.0.0.1. */
   serve(): Promise<ServedKeys>
 }
@@ -48,7 +48,7 @@ export function createIssuer({ issuer = 'https://issuer.test', alg = 'ES256' }: 
   return {
     issuer,
     jwks,
-    token(claims = {}, { expiresIn = 3_600_000, now = Date.now() } = {}) {
+    sign(claims = {}, { expiresIn = 3_600_000, now = Date.now() } = {}) {
       const iat = Math.floor(now / 1000)
       const payload = { iss: issuer, iat, exp: Math.floor((now + expiresIn) / 1000), ...claims }
       return signToken(JSON.stringify({ alg, kid, typ: 'JWT' }), JSON.stringify(payload), { alg, key: privateKey })

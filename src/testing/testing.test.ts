@@ -222,16 +222,16 @@ describe('checkConnection', () => {
 describe('createIssuer', () => {
   for (const alg of ['ES256', 'RS256', 'EdDSA'] as const) {
     test(`its tokens verify, and those of others do not (${alg})`, async () => {
-      const { issuer, jwks, token } = createIssuer({ alg })
+      const { issuer, jwks, sign } = createIssuer({ alg })
       const subject = verifyTokens({ issuer, audiences: ['api'], jwks }, ({ token: { subject } }) =>
         deny({ body: [subject] }),
       )
       const ask = (text: string) => check(subject, { headers: { authorization: `Bearer ${text}` } })
       const claims = { sub: 'alice', aud: 'api' }
-      assert.deepEqual((await ask(token(claims))).json(), ['alice'])
-      assert.equal((await ask(token(claims, { expiresIn: -120_000 }))).status, 401)
-      assert.equal((await ask(token({ ...claims, iss: undefined }))).status, 401)
-      assert.equal((await ask(createIssuer({ alg }).token(claims))).status, 401)
+      assert.deepEqual((await ask(sign(claims))).json(), ['alice'])
+      assert.equal((await ask(sign(claims, { expiresIn: -120_000 }))).status, 401)
+      assert.equal((await ask(sign({ ...claims, iss: undefined }))).status, 401)
+      assert.equal((await ask(createIssuer({ alg }).sign(claims))).status, 401)
       assert.doesNotMatch(JSON.stringify(jwks), /"d":/)
     })
   }
@@ -243,7 +243,7 @@ describe('createIssuer', () => {
       const options = { issuer: 'https://idp.test', audiences: [], jwksUri: served.jwksUri }
       const result = await check(
         verifyTokens(options, () => allow()),
-        { headers: { authorization: `Bearer ${idp.token({ sub: 'a' })}` } },
+        { headers: { authorization: `Bearer ${idp.sign({ sub: 'a' })}` } },
       )
       assert.equal(result.decision, 'allow')
       assert.equal(served.fetched, 1)

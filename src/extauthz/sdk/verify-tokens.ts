@@ -43,16 +43,19 @@ export type RefusedToken =
   /** The issuer's keys cannot be fetched, or too many tokens wait: nothing is wrong with this one as far as is known. */
   | { readonly kind: 'unavailable'; readonly reason: string }
 
-/** Where the issuer's keys are; with neither, its OpenID configuration says it. */
-export type TokenKeysOptions =
+/** Whose tokens are good. */
+export type TokenIssuer = {
+  /** What `iss` has to be, to the letter. */
+  readonly issuer: string
+} & (
   | { readonly jwksUri: string | URL; readonly jwks?: never }
   /** The keys themselves: an object, or its text. */
   | { readonly jwks: string | object; readonly jwksUri?: never }
+  /** The issuer's OpenID configuration says where they are. */
   | { readonly jwks?: never; readonly jwksUri?: never }
+)
 
-export type TokenOptions<C = JsonObject> = TokenKeysOptions & {
-  /** What `iss` has to be, to the letter. */
-  readonly issuer: string
+export type TokenOptions<C = JsonObject> = TokenIssuer & {
   /** Of these, the token's `aud` has to have one. Empty accepts tokens that were made for anybody. */
   readonly audiences: readonly string[]
   /** Where the token is; default `bearerToken`. Such as `(request) => cookies(request).get('session') ?? null`. */
@@ -180,7 +183,7 @@ function prepare<C>(options: TokenOptions<C>): PreparedRule {
   return prepareRule(rule, rule.keys.kind === 'inline' ? createOfflineKeySource() : keys, verifier)
 }
 
-function keysOf({ issuer, jwks, jwksUri }: TokenKeysOptions & { readonly issuer: string }): JwtKeys {
+function keysOf({ issuer, jwks, jwksUri }: TokenIssuer): JwtKeys {
   if (jwks !== undefined) {
     const text = typeof jwks === 'string' ? jwks : JSON.stringify(jwks)
     const parsed = parseJwks(text)
