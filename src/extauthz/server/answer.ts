@@ -77,8 +77,9 @@ export interface ErrorAnswer {
   readonly status: number
 }
 
-const nothing = Object.freeze({})
-const none: readonly never[] = Object.freeze([])
+/** What is left out: the same objects for all answers, so that whoever parses one sees at once that nothing is there. */
+export const nothing = Object.freeze({})
+export const none: readonly never[] = Object.freeze([])
 
 /** Lets the request pass, with changes. */
 export function allow(options: AllowOptions = nothing): AllowAnswer {

@@ -1,6 +1,6 @@
 import type { Json } from '../../source/document.ts'
 import { isFramingHeader, isHeaderName, isHeaderValue, latin1FromUtf8 } from '../header-syntax.ts'
-import type { JsonObject } from './answer.ts'
+import { type JsonObject, none, nothing } from './answer.ts'
 
 export type Line = readonly [name: string, value: string]
 
@@ -39,22 +39,20 @@ export interface ErrorVerdict {
 /** Why an answer was refused: `shape` is no answer at all, `headers` could not be sent safely. */
 export type AnswerFault = { readonly kind: 'fault'; readonly fault: 'shape' | 'headers'; readonly message: string }
 
-const no: readonly never[] = Object.freeze([])
-
 /** One object for every plain permission, so that whoever encodes it can know it again. */
 export const plainAllow: AllowVerdict = Object.freeze({
   kind: 'allow',
-  set: no,
-  append: no,
-  remove: no,
-  responseSet: no,
-  responseAdd: no,
-  setQuery: no,
-  removeQuery: no,
+  set: none,
+  append: none,
+  remove: none,
+  responseSet: none,
+  responseAdd: none,
+  setQuery: none,
+  removeQuery: none,
   metadata: null,
 })
 
-export function denial(status: number, headers: readonly Line[] = no, body = ''): DenyVerdict {
+export function denial(status: number, headers: readonly Line[] = none, body = ''): DenyVerdict {
   return { kind: 'deny', status, headers, body, metadata: null }
 }
 
@@ -104,16 +102,16 @@ function parseAllow(answer: Record<string, unknown>): Verdict | AnswerFault {
     remove: removeHeaders,
     responseSet: response.set,
     responseAdd: response.add,
-    setQuery: setQuery.length === 0 ? no : setQuery.map(([name, value]): Line => [encode(name), encode(value)]),
-    removeQuery: removeQuery.length === 0 ? no : removeQuery.map(encode),
+    setQuery: setQuery.length === 0 ? none : setQuery.map(([name, value]): Line => [encode(name), encode(value)]),
+    removeQuery: removeQuery.length === 0 ? none : removeQuery.map(encode),
     metadata: struct,
   }
   return isPlain(verdict) ? plainAllow : verdict
 }
 
 function isPlain({ set, append, remove, responseSet, responseAdd, setQuery, removeQuery, metadata }: AllowVerdict) {
-  const changes = [set, append, remove, responseSet, responseAdd, setQuery, removeQuery]
-  return metadata === null && changes.every((list) => list.length === 0)
+  const lines = set.length + append.length + responseSet.length + responseAdd.length
+  return lines + remove.length + setQuery.length + removeQuery.length === 0 && metadata === null
 }
 
 const redirects: ReadonlySet<number> = new Set([301, 302, 303, 307, 308])
@@ -152,9 +150,10 @@ interface Lines {
   readonly add: readonly Line[]
 }
 
-const noLines: Lines = { all: no, set: no, add: no }
+const noLines: Lines = { all: none, set: none, add: none }
 
 function lines(headers: unknown): Lines | null {
+  if (headers === nothing) return noLines
   if (!isRecord(headers)) return null
   const names = Object.keys(headers)
   if (names.length === 0) return noLines
@@ -176,9 +175,10 @@ function lines(headers: unknown): Lines | null {
 }
 
 function singles(headers: unknown): readonly Line[] | null {
+  if (headers === nothing) return none
   if (!isRecord(headers)) return null
   const names = Object.keys(headers)
-  if (names.length === 0) return no
+  if (names.length === 0) return none
   const found: Line[] = []
   for (const name of names) {
     const value = headers[name]
@@ -210,6 +210,7 @@ const maxValues = 10_000
 
 /** A copy; null when there is nothing in it, undefined when it is no object of JSON or has more than 10,000 values. */
 function parseMetadata(metadata: unknown): JsonObject | null | undefined {
+  if (metadata === nothing) return null
   if (!isRecord(metadata)) return undefined
   if (Object.keys(metadata).length === 0) return null
   return copyJson(metadata, maxDepth, { left: maxValues }) as JsonObject | undefined
@@ -245,11 +246,13 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 /** A Headers or a Map would read as empty. */
 function isRecord(value: unknown): value is Record<string, unknown> {
-  return isObject(value) && [Object.prototype, null].includes(Object.getPrototypeOf(value))
+  if (!isObject(value)) return false
+  const prototype = Object.getPrototypeOf(value)
+  return prototype === Object.prototype || prototype === null
 }
 
 function isStrings(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string')
+  return value === none || (Array.isArray(value) && value.every((one) => typeof one === 'string'))
 }
 
 function shape(message: string): AnswerFault {
