@@ -28,7 +28,7 @@ export interface AllowOptions {
   readonly query?: Readonly<Record<string, string>>
   /** Parameters to remove from the query, however they were encoded. gRPC only, as `query`. */
   readonly removeQuery?: readonly string[]
-  /** Dynamic metadata of the filter, for the proxy's logs and later filters. gRPC only, as `query`. */
+  /** Dynamic metadata of the filter, for the proxy's logs and later filters. gRPC only: over HTTP it is left out. */
   readonly metadata?: JsonObject
 }
 
@@ -39,7 +39,7 @@ export interface DenyOptions {
   readonly headers?: MultiHeaders
   /** A string as it is; an object or a list as JSON, with a content type that says so unless `headers` has one. */
   readonly body?: string | JsonObject | readonly Json[]
-  /** As in `AllowOptions`, but left out over HTTP: the refusal is the same without it. */
+  /** As in `AllowOptions`. */
   readonly metadata?: JsonObject
 }
 

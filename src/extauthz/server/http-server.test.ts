@@ -126,7 +126,6 @@ const refusals: [string, AuthorizerOptions['check']][] = [
   ['hangs', () => new Promise(() => {})],
   ['sets a parameter, which HTTP cannot carry', () => allow({ query: { tenant: 'a' } })],
   ['removes a parameter', () => allow({ removeQuery: ['debug'] })],
-  ['sets metadata', () => allow({ metadata: { user: 'a' } })],
 ]
 for (const [what, check] of refusals) {
   test(`a check that ${what} is answered with 403`, async () => {

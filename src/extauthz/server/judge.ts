@@ -14,7 +14,7 @@ export interface Checks {
 
 /**
  * Decides with somebody else's code: whatever that does, the verdict is `allow` only when it said so. The HTTP form
- * cannot carry every part of an answer, and refuses what it would lose.
+ * cannot carry changes of the query, and an answer with one refuses there.
  */
 export type Judge = (asked: Asked, form?: 'grpc' | 'http') => Verdict | Promise<Verdict>
 
@@ -32,7 +32,7 @@ export function createJudge(checks: Checks, timeout: number, logger: Logger): Ju
       case 'allow':
         if (form === 'http' && !fitsHttp(verdict)) {
           logger.error('the answer of a check was refused', {
-            reason: 'allow: query, removeQuery and metadata cannot be answered over HTTP',
+            reason: 'allow: query and removeQuery cannot be answered over HTTP',
           })
           return forbidden
         }
@@ -98,8 +98,8 @@ function ask(checks: Checks, asked: Asked): unknown {
   }
 }
 
-function fitsHttp({ setQuery, removeQuery, metadata }: AllowVerdict): boolean {
-  return setQuery.length === 0 && removeQuery.length === 0 && metadata === null
+function fitsHttp({ setQuery, removeQuery }: AllowVerdict): boolean {
+  return setQuery.length === 0 && removeQuery.length === 0
 }
 
 function isThenable(value: unknown): boolean {
