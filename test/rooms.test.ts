@@ -17,6 +17,7 @@ const rooms = [
   'authn',
   'http2',
   'extauthz',
+  'testing',
   'proxy',
   'envoy',
   'tools',

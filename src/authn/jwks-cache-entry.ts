@@ -32,6 +32,8 @@ export interface JwksTiming {
   readonly refetch: number
   /** Keys that could not be refreshed for so long are no longer used: 7 days. */
   readonly keep: number
+  /** Keys that no token needed for so long are fetched again only when one does. Default: they are always refreshed. */
+  readonly idle: number
 }
 
 export interface JwksCacheOptions {
@@ -52,6 +54,7 @@ const defaultTiming: JwksTiming = {
   retryMost: 60 * minute,
   refetch: 10_000,
   keep: 7 * 24 * 60 * minute,
+  idle: Number.POSITIVE_INFINITY,
 }
 
 const maxBytes = 1024 * 1024
@@ -80,6 +83,9 @@ export class RemoteJwks implements RuleKeys {
   #problem: string | null = null
   #fetchedAt = 0
   #attemptedAt = Number.NEGATIVE_INFINITY
+  #neededAt: number
+  /** No refresh is planned, because nobody needed the keys. */
+  #asleep = false
   #failures = 0
   #running: Promise<void> | null = null
   #timer: NodeJS.Timeout | undefined
@@ -97,12 +103,16 @@ export class RemoteJwks implements RuleKeys {
     this.#logger = logger
     this.#now = now
     this.#timing = { ...defaultTiming, ...timing }
+    this.#neededAt = now()
   }
 
   current(): KeySet {
-    if (this.#set.kind === 'keys' && this.#now() - this.#fetchedAt > this.#timing.keep)
-      this.#set = { kind: 'none', reason: 'Jwks remote fetch is failed' }
-    return this.#set
+    this.#neededAt = this.#now()
+    if (this.#asleep && !this.#abort.signal.aborted) {
+      this.#asleep = false
+      void this.#run()
+    }
+    return this.#usable(this.#neededAt)
   }
 
   refetch(): Promise<void> | null {
@@ -126,7 +136,7 @@ export class RemoteJwks implements RuleKeys {
   problem(): string | null {
     if (this.#problem === null) return null
     const meaning =
-      this.current().kind === 'keys' ? 'the last good ones are in use' : 'tokens that need them are refused'
+      this.#usable(this.#now()).kind === 'keys' ? 'the last good ones are in use' : 'tokens that need them are refused'
     return `keys at ${this.name} could not be fetched (${this.#problem}): ${meaning}`
   }
 
@@ -139,6 +149,18 @@ export class RemoteJwks implements RuleKeys {
     this.#abort.abort()
   }
 
+  #usable(now: number): KeySet {
+    if (this.#set.kind === 'keys' && now - this.#fetchedAt > this.#timing.keep)
+      this.#set = { kind: 'none', reason: 'Jwks remote fetch is failed' }
+    return this.#set
+  }
+
+  #refresh(): void {
+    if (this.#abort.signal.aborted) return
+    if (this.#now() - this.#neededAt > this.#timing.idle) this.#asleep = true
+    else void this.#run()
+  }
+
   #run(): Promise<void> {
     clearTimeout(this.#timer)
     this.#attemptedAt = this.#now()
@@ -146,7 +168,7 @@ export class RemoteJwks implements RuleKeys {
       this.#running = null
       if (this.#abort.signal.aborted) return
       const delay = this.#take(fetched)
-      this.#timer = setTimeout(() => void this.#run(), delay)
+      this.#timer = setTimeout(() => this.#refresh(), delay)
       this.#timer.unref()
     })
     return this.#running
@@ -173,7 +195,7 @@ export class RemoteJwks implements RuleKeys {
     const delay = Math.min(this.#timing.retryLeast * 2 ** this.#failures, this.#timing.retryMost)
     this.#failures++
     const reason = jwks?.reason ?? (fetched.kind === 'failed' ? fetched.reason : '')
-    const current = this.current()
+    const current = this.#usable(this.#now())
     this.#problem = reason
     this.#metrics.fetched(this.name, 'failed', current.kind === 'keys' ? current.keys.length : 0, this.#fetchedAt)
     this.#logger.warn('keys could not be fetched', {

@@ -5,6 +5,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { HeaderMap } from '../match/header-map.ts'
 import type { JwtKeys, JwtRule } from '../mesh/request-authentication.ts'
 import type { Logger } from '../observe/log.ts'
@@ -367,4 +368,23 @@ test('https: an extra CA is trusted, another address may stand for the host, the
   )
   const toDowngrade = { ca: [root], resolve: () => ({ address: '127.0.0.1', port: downgrade.port }) }
   assert.match(await reasonOf('https://idp.example/', 5000, toDowngrade), /from https to http/)
+})
+
+test('keys that nobody needs any more are not refreshed until somebody does', async () => {
+  const idp = await serve(text(jwksOf(k1)))
+  const timing = { refresh: 2, idle: 60_000 }
+  const { cache, clock, judge } = setUp([uriRule(`http://127.0.0.1:${idp.port}/`)], { timing })
+  const seen = async (count: number) => {
+    while (idp.requests < count) await new Promise(setImmediate)
+  }
+  await seen(3)
+  clock.now += 60_001
+  // A refresh may be under way; what follows it finds that nobody asks.
+  await delay(50)
+  const asleep = idp.requests
+  await delay(50)
+  assert.equal(idp.requests, asleep)
+  assert.equal(await judge(k1), 'ok')
+  await seen(asleep + 2)
+  cache.close()
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { parseJsonObject } from './strict-json.ts'
+import { parseJson, parseJsonObject } from './strict-json.ts'
 
 const parse = (text: string) => parseJsonObject(Buffer.from(text, 'utf8'))
 /** Without the difference that our objects have no prototype. */
@@ -60,4 +60,12 @@ test('has no inherited members', () => {
   assert.equal((object as { x?: unknown }).x, undefined)
   assert.equal(object?.constructor, undefined)
   assert.deepEqual(Object.keys(object ?? {}), ['__proto__'])
+})
+
+test('reads any value where no object is demanded, as strictly', () => {
+  const read = (text: string) => parseJson(Buffer.from(text))
+  assert.deepEqual(read(' [1, "a", null] '), [1, 'a', null])
+  assert.equal(read('false'), false)
+  assert.equal(read('null'), null)
+  for (const text of ['', '[1] 2', '[{"a":1,"a":2}]', '01', 'nil']) assert.equal(read(text), undefined, text)
 })

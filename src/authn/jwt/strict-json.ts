@@ -13,17 +13,25 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
  * token's. Null when `bytes` is anything else.
  */
 export function parseJsonObject(bytes: Uint8Array): JsonObject | null {
+  return parse(bytes, (parser) => parser.object()) ?? null
+}
+
+/** The same for any JSON value. Undefined when `bytes` is none. */
+export function parseJson(bytes: Uint8Array): Json | undefined {
+  return parse(bytes, (parser) => parser.value())
+}
+
+function parse<T>(bytes: Uint8Array, read: (parser: Parser) => T): T | undefined {
   let text: string
   try {
     text = utf8.decode(bytes)
   } catch {
-    return null
+    return undefined
   }
-  const parser = new Parser(text)
   try {
-    return parser.document()
+    return read(new Parser(text))
   } catch (error) {
-    if (error === malformed) return null
+    if (error === malformed) return undefined
     throw error
   }
 }
@@ -53,13 +61,24 @@ class Parser {
     this.#text = text
   }
 
-  document(): JsonObject {
+  object(): JsonObject {
     this.#space()
     if (this.#text.charCodeAt(this.#at) !== openBrace) throw malformed
     const value = this.#object(1)
+    this.#end()
+    return value
+  }
+
+  value(): Json {
+    this.#space()
+    const value = this.#value(1)
+    this.#end()
+    return value
+  }
+
+  #end(): void {
     this.#space()
     if (this.#at !== this.#text.length) throw malformed
-    return value
   }
 
   #value(depth: number): Json {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { realpath } from 'node:fs/promises'
 import * as nodeModule from 'node:module'
 import { pathToFileURL } from 'node:url'
 
@@ -15,7 +16,8 @@ import type { EngineLoading } from './engine.ts'
 export async function loadModule(path: string): Promise<EngineLoading> {
   installHooks()
   try {
-    const url = pathToFileURL(path)
+    // The loader remembers where links led: a ConfigMap of Kubernetes changes by turning one to another folder.
+    const url = pathToFileURL(await realpath(path))
     url.searchParams.set('load', randomUUID())
     const module: { readonly default?: unknown } = await import(url.href)
     return checksOf(module.default)

@@ -1,137 +1,142 @@
-import { isFramingHeader, isHeaderName, isHeaderValue, latin1FromUtf8 } from '../header-syntax.ts'
+import type { Json } from '../../source/document.ts'
+
+export type { Line, Verdict } from './verdict.ts'
 
 /** By name; a list is one line for each of its values. */
 export type MultiHeaders = Readonly<Record<string, string | readonly string[]>>
 
+export type JsonObject = Readonly<Record<string, Json>>
+
 export interface AllowOptions {
   /** Set on the request before it is forwarded, in place of the client's own. */
   readonly headers?: Readonly<Record<string, string>>
+  /**
+   * Joined with a comma onto what the client sent under this name; without that, nothing is added, as in Envoy. Over
+   * HTTP that works for headers that the proxy sends along. An identity belongs in `headers`, which the client cannot
+   * write to.
+   */
+  readonly appendHeaders?: Readonly<Record<string, string>>
   /** Removed from the request before it is forwarded. */
   readonly removeHeaders?: readonly string[]
   /** For the response: a string replaces the application's header, each value of a list is added as a line. */
   readonly responseHeaders?: MultiHeaders
+  /**
+   * Parameters of the query to set, in place of all that the client sent under that name, however it was encoded. Names
+   * and values are given as they are meant: they are encoded here. The proxy then sorts the query by name. gRPC only:
+   * over HTTP nothing can carry it, and such an answer refuses.
+   */
+  readonly query?: Readonly<Record<string, string>>
+  /** Parameters to remove from the query, however they were encoded. gRPC only, as `query`. */
+  readonly removeQuery?: readonly string[]
+  /** Dynamic metadata of the filter, for the proxy's logs and later filters. gRPC only: over HTTP it is left out. */
+  readonly metadata?: JsonObject
 }
 
 export interface DenyOptions {
-  /** 200 to 599, default 403. Over HTTP, 200 and 5xx become 403: there they would mean something else. */
+  /** 200 to 599, default 403; for a redirect use `redirect`. Over HTTP, 200 and 5xx become 403: there they would mean
+   * something else. */
   readonly status?: number
   readonly headers?: MultiHeaders
-  readonly body?: string
+  /** A string as it is; an object or a list as JSON, with a content type that says so unless `headers` has one. */
+  readonly body?: string | JsonObject | readonly Json[]
+  /** As in `AllowOptions`. */
+  readonly metadata?: JsonObject
 }
 
-export type Answer = AllowAnswer | DenyAnswer
+export interface RedirectOptions {
+  /** Default 302. With 307 and 308 the client repeats its method and body. */
+  readonly status?: RedirectStatus
+  /** Such as a cookie that holds the state of a login. */
+  readonly headers?: MultiHeaders
+}
+
+export type RedirectStatus = 301 | 302 | 303 | 307 | 308
+
+export interface ErrorOptions {
+  /** What is answered over HTTP: 500 to 599, default 503. Over gRPC it is always RPC status UNAVAILABLE. */
+  readonly status?: number
+}
+
+/** What a check answers: made by `allow`, `deny`, `redirect`, `unauthorized` or `error`, and by nothing else. */
+export type Answer = AllowAnswer | DenyAnswer | ErrorAnswer
 
 export interface AllowAnswer extends Required<AllowOptions> {
   readonly kind: 'allow'
 }
 
-export interface DenyAnswer extends Required<DenyOptions> {
+export interface DenyAnswer {
   readonly kind: 'deny'
+  readonly status: number
+  readonly headers: MultiHeaders
+  readonly body: string
+  readonly metadata: JsonObject
 }
 
+export interface ErrorAnswer {
+  readonly kind: 'error'
+  readonly status: number
+}
+
+/** What is left out: the same objects for all answers, so that whoever parses one sees at once that nothing is there. */
+export const nothing = Object.freeze({})
+export const none: readonly never[] = Object.freeze([])
+
 /** Lets the request pass, with changes. */
-export function allow({ headers = {}, removeHeaders = [], responseHeaders = {} }: AllowOptions = {}): AllowAnswer {
-  return { kind: 'allow', headers, removeHeaders, responseHeaders }
+export function allow(options: AllowOptions = nothing): AllowAnswer {
+  const {
+    headers = nothing,
+    appendHeaders = nothing,
+    removeHeaders = none,
+    responseHeaders = nothing,
+    query = nothing,
+    removeQuery = none,
+    metadata = nothing,
+  } = options
+  return { kind: 'allow', headers, appendHeaders, removeHeaders, responseHeaders, query, removeQuery, metadata }
 }
 
 /** Refuses the request; the client is sent this status, these headers and this body. */
-export function deny({ status = 403, headers = {}, body = '' }: DenyOptions = {}): DenyAnswer {
-  return { kind: 'deny', status, headers, body }
+export function deny(options: DenyOptions = nothing): DenyAnswer {
+  const { status = 403, headers = nothing, body = '', metadata = nothing } = options
+  if (typeof body !== 'object' || body === null) return { kind: 'deny', status, headers, body, metadata }
+  const typed = Object.keys(headers).some((name) => name.toLowerCase() === 'content-type')
+  const withType = typed ? headers : withHeader(headers, 'content-type', 'application/json')
+  return { kind: 'deny', status, headers: withType, body: JSON.stringify(body), metadata }
 }
 
-export type Line = readonly [name: string, value: string]
-
-/** An answer that has been looked at: every name and value can be sent. */
-export type Verdict =
-  | {
-      readonly kind: 'allow'
-      readonly set: readonly Line[]
-      readonly remove: readonly string[]
-      readonly responseSet: readonly Line[]
-      readonly responseAdd: readonly Line[]
-    }
-  | { readonly kind: 'deny'; readonly status: number; readonly headers: readonly Line[]; readonly body: string }
-
-/** Why an answer was refused: `shape` is none of `allow` and `deny`, `headers` could not be sent safely. */
-export type AnswerFault = { readonly kind: 'fault'; readonly fault: 'shape' | 'headers'; readonly message: string }
-
-/** Parses whatever a check returned. Only what is an `allow` in every part allows. */
-export function parseAnswer(answer: unknown): Verdict | AnswerFault {
-  if (!isObject(answer)) return shape('the check returned neither allow() nor deny()')
-  if (answer.kind === 'allow') return parseAllow(answer)
-  if (answer.kind === 'deny') return parseDeny(answer)
-  return shape('the check returned neither allow() nor deny()')
+/**
+ * Refuses the request by sending the client elsewhere. What a client wrote must not choose the host: build the location
+ * from a base of your own.
+ */
+export function redirect(location: string | URL, options: RedirectOptions = nothing): DenyAnswer {
+  const { status = 302, headers = nothing } = options
+  return deny({ status, headers: withHeader(headers, 'location', String(location)) })
 }
 
-function parseAllow(answer: Record<string, unknown>): Verdict | AnswerFault {
-  const { headers, removeHeaders, responseHeaders } = answer
-  const set = lines(headers)
-  const response = lines(responseHeaders)
-  if (set === null || set.some(({ many }) => many)) return shape('allow: headers must map names to strings')
-  if (response === null) return shape('allow: responseHeaders must map names to strings or lists of strings')
-  if (!isStrings(removeHeaders)) return shape('allow: removeHeaders must be a list of strings')
-  const unusable = firstUnusable([...set, ...response]) ?? removeHeaders.find((name) => !isHeaderName(name))
-  if (unusable !== undefined) return unsafe(unusable)
-  return {
-    kind: 'allow',
-    set: set.map(({ line }) => line),
-    remove: removeHeaders,
-    responseSet: response.filter(({ many }) => !many).map(({ line }) => line),
-    responseAdd: response.filter(({ many }) => many).map(({ line }) => line),
-  }
+/**
+ * Refuses the request with 401 and what the client has to present (RFC 9110, 11.6.1): `Basic realm="api"`, or a
+ * `bearerChallenge`. Several challenges are a line each.
+ */
+export function unauthorized(
+  challenge: string | readonly string[],
+  options: Omit<DenyOptions, 'status'> = nothing,
+): DenyAnswer {
+  const headers = withHeader(options.headers ?? nothing, 'www-authenticate', challenge)
+  return deny({ ...options, status: 401, headers })
 }
 
-function parseDeny(answer: Record<string, unknown>): Verdict | AnswerFault {
-  const { status, headers, body } = answer
-  if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {
-    return shape('deny: status must be an integer from 200 to 599')
-  }
-  if (typeof body !== 'string') return shape('deny: body must be a string')
-  const reply = lines(headers)
-  if (reply === null) return shape('deny: headers must map names to strings or lists of strings')
-  const unusable = firstUnusable(reply)
-  if (unusable !== undefined) return unsafe(unusable)
-  return { kind: 'deny', status, headers: reply.map(({ line }) => line), body }
+/**
+ * Says that there is no answer now: a database is down, a quota is unknown. The proxy does what its own configuration
+ * says: it refuses with `statusOnError` (default 403), or lets the request pass where it has `failOpen`. Never answer so
+ * when the client is the reason: with `failOpen` it would have found a way in.
+ */
+export function error(options: ErrorOptions = nothing): ErrorAnswer {
+  const { status = 503 } = options
+  return { kind: 'error', status }
 }
 
-/** `many` tells a value out of a list. */
-interface Entry {
-  readonly line: Line
-  readonly many: boolean
-}
-
-function lines(headers: unknown): Entry[] | null {
-  // A Headers or a Map would read as empty.
-  if (!isObject(headers) || ![Object.prototype, null].includes(Object.getPrototypeOf(headers))) return null
-  const entries: Entry[] = []
-  for (const [name, value] of Object.entries(headers)) {
-    if (typeof value === 'string') entries.push({ line: [name, value], many: false })
-    else if (isStrings(value)) for (const one of value) entries.push({ line: [name, one], many: true })
-    else return null
-  }
-  return entries
-}
-
-/** The name of the first entry that would break the message it goes into, or that frames it. */
-function firstUnusable(entries: readonly Entry[]): string | undefined {
-  const usable = ([name, value]: Line) =>
-    isHeaderName(name) && !isFramingHeader(name.toLowerCase()) && isHeaderValue(latin1FromUtf8(value))
-  return entries.find(({ line }) => !usable(line))?.line[0]
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isStrings(value: unknown): value is readonly string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === 'string')
-}
-
-function shape(message: string): AnswerFault {
-  return { kind: 'fault', fault: 'shape', message }
-}
-
-/** Names the header, never its value. */
-function unsafe(name: string): AnswerFault {
-  return { kind: 'fault', fault: 'headers', message: `header ${JSON.stringify(name.slice(0, 64))} cannot be sent` }
+/** In place of what stands under the name, however it is written. */
+function withHeader(headers: MultiHeaders, name: string, value: string | readonly string[]): MultiHeaders {
+  const others = Object.entries(headers).filter(([other]) => other.toLowerCase() !== name)
+  return { ...Object.fromEntries(others), [name]: value }
 }

@@ -12,7 +12,7 @@ import { CheckRequestSchema, CheckResponseSchema } from '../../proto/gen/envoy/s
 import { HealthCheckRequestSchema, HealthCheckResponseSchema } from '../../proto/gen/grpc/health/v1/health_pb.js'
 import { frameMessage } from '../grpc-framing.ts'
 import type { Authorizer, AuthorizerConnection, AuthorizerOptions, AuthorizerRequest } from '../index.ts'
-import { allow, createAuthorizer, deny } from '../index.ts'
+import { allow, BadRequest, createAuthorizer, deny, error } from '../index.ts'
 
 const checkPath = '/envoy.service.auth.v3.Authorization/Check'
 const running: (() => unknown)[] = []
@@ -149,6 +149,61 @@ describe('authorizer over gRPC', () => {
       ['set-cookie', 'a=1', true],
       ['set-cookie', 'b=2', true],
     ])
+  })
+
+  test('an answer can append, and change the query and the metadata', async () => {
+    const { client } = await start({
+      check: () =>
+        allow({
+          headers: { 'x-a': '1' },
+          appendHeaders: { 'x-b': '2' },
+          query: { tenant: 'a b' },
+          removeQuery: ['debug'],
+          metadata: { user: { id: 7, groups: ['a'] } },
+        }),
+    })
+    const response = await check(client, get('/a?%64ebug=1&x=2'))
+    assert.equal(response.httpResponse.case, 'okResponse')
+    const { headers, queryParametersToSet, queryParametersToRemove } = response.httpResponse.value
+    assert.deepEqual(
+      headers.map(({ header, append }) => [header?.key, header?.value, append]),
+      [
+        ['x-a', '1', false],
+        ['x-b', '2', true],
+      ],
+    )
+    assert.deepEqual(
+      queryParametersToSet.map(({ key, value }) => [key, value]),
+      [['tenant', 'a%20b']],
+    )
+    assert.deepEqual(queryParametersToRemove, ['debug', '%64ebug'])
+    assert.deepEqual(response.dynamicMetadata, { user: { id: 7, groups: ['a'] } })
+  })
+
+  test('without an answer the call fails, so that the proxy decides', async () => {
+    const { client } = await start({ check: async () => error() })
+    await assert.rejects(check(client, get('/')), status(14))
+  })
+
+  test('a request that cannot be read is refused with its status, and fills no log', async () => {
+    const lines: string[] = []
+    const log = (message: string) => lines.push(message)
+    const logger: Logger = { ...silent, info: log, warn: log, error: log }
+    const { client } = await start({
+      check: (request) => {
+        throw new BadRequest('no way to read it', request.path === '/large' ? 413 : 400)
+      },
+      logger,
+    })
+    const answers = [await check(client, get('/')), await check(client, get('/large'))].map(told)
+    assert.deepEqual(
+      answers.map(({ status, body }) => [status, body]),
+      [
+        [400, ''],
+        [413, ''],
+      ],
+    )
+    assert.deepEqual(lines, [])
   })
 
   test('a denial carries status, headers and body', async () => {

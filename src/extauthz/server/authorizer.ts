@@ -5,7 +5,7 @@ import { createGrpcService } from './grpc-service.ts'
 import type { GrpcTransport } from './grpc-transport.ts'
 import { createHttpAuthorizerServer, type HttpAuthorizerServer } from './http-server.ts'
 import { createHttp2Transport } from './http2-transport.ts'
-import { type Checks, createJudge } from './judge.ts'
+import { type Checks, createJudge, type Judge } from './judge.ts'
 
 export interface AuthorizerOptions extends Checks {
   /** Milliseconds that a check may take before it is refused; default 1000. */
@@ -54,6 +54,13 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
   return new Server(options, timeout, logger)
 }
 
+const judges = new WeakMap<Authorizer, Judge>()
+
+/** What an authorizer decides with, for those who ask it without a connection; null for what is none of these. */
+export function judgeOf(authorizer: Authorizer): Judge | null {
+  return judges.get(authorizer) ?? null
+}
+
 class Server implements Authorizer {
   readonly #grpc: GrpcTransport
   readonly #http: HttpAuthorizerServer
@@ -62,6 +69,7 @@ class Server implements Authorizer {
 
   constructor(checks: Checks, timeout: number, logger: Logger) {
     const judge = createJudge(checks, timeout, logger)
+    judges.set(this, judge)
     this.#grpc = createHttp2Transport(createGrpcService(judge, () => this.#state === 'listening'))
     this.#http = createHttpAuthorizerServer(judge)
   }

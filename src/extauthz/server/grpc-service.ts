@@ -6,11 +6,11 @@ import {
   HealthCheckResponseSchema,
 } from '../../proto/gen/grpc/health/v1/health_pb.js'
 import { grpcStatus } from '../grpc-framing.ts'
-import type { Verdict } from './answer.ts'
 import { encodeVerdict } from './encode-verdict.ts'
 import type { GrpcCall, GrpcHandler, GrpcReply } from './grpc-transport.ts'
 import type { Judge } from './judge.ts'
 import { readCheckRequest } from './message-request.ts'
+import type { Verdict } from './verdict.ts'
 
 export const checkPath = '/envoy.service.auth.v3.Authorization/Check'
 const healthPath = '/grpc.health.v1.Health/Check'
@@ -36,9 +36,11 @@ function check(call: GrpcCall, judge: Judge): GrpcReply | Promise<GrpcReply> {
 
 const malformed: GrpcReply = { kind: 'status', status: grpcStatus.internal, text: 'the message is no CheckRequest' }
 const nothing: GrpcReply = { kind: 'status', status: grpcStatus.invalidArgument, text: 'nothing is asked' }
+const noAnswer: GrpcReply = { kind: 'status', status: grpcStatus.unavailable, text: 'there is no answer now' }
 
+/** An error is not an answer with another code, which would deny: only a failed call lets the proxy's own rules decide. */
 function reply(verdict: Verdict): GrpcReply {
-  return { kind: 'message', message: encodeVerdict(verdict) }
+  return verdict.kind === 'error' ? noAnswer : { kind: 'message', message: encodeVerdict(verdict) }
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {

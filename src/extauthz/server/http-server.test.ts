@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { after, test } from 'node:test'
 import type { Logger } from '../../observe/log.ts'
 import type { Authorizer, AuthorizerOptions, AuthorizerRequest } from '../index.ts'
-import { allow, createAuthorizer, deny } from '../index.ts'
+import { allow, createAuthorizer, deny, error } from '../index.ts'
 
 const silent: Logger = { level: 'error', debug() {}, info() {}, warn() {}, error() {} }
 const running: Authorizer[] = []
@@ -124,6 +124,8 @@ const refusals: [string, AuthorizerOptions['check']][] = [
   ],
   ['splits the response', () => allow({ headers: { a: 'b\r\n\r\nHTTP/1.1 200 OK' } })],
   ['hangs', () => new Promise(() => {})],
+  ['sets a parameter, which HTTP cannot carry', () => allow({ query: { tenant: 'a' } })],
+  ['removes a parameter', () => allow({ removeQuery: ['debug'] })],
 ]
 for (const [what, check] of refusals) {
   test(`a check that ${what} is answered with 403`, async () => {
@@ -132,6 +134,30 @@ for (const [what, check] of refusals) {
     assert.deepEqual([reply.status, reply.headers], [403, []])
   })
 }
+
+test('what is appended is sent joined, where the proxy shows what there is', async () => {
+  const port = await start({
+    check: () =>
+      allow({
+        headers: { 'x-set': '1' },
+        appendHeaders: { 'X-Set': '2', 'x-roles': 'b', cookie: 'c=1', 'x-empty': 'e', 'x-absent': 'no' },
+      }),
+  })
+  const headers = ['Host', 'a', 'X-Roles', 'a', 'x-roles', 'A', 'cookie', 'b=1', 'x-empty', '', 'x-set', 'old']
+  const reply = await ask(port, 'GET', '/', headers)
+  assert.deepEqual(reply.headers, [
+    ['X-Set', '1,2'],
+    ['x-roles', 'a,A,b'],
+    ['cookie', 'b=1; c=1'],
+    ['x-empty', 'e'],
+  ])
+})
+
+test('without an answer the status is a failure, which the proxy decides about', async () => {
+  const port = await start({ check: ({ path }) => error(path === '/' ? {} : { status: 500 }) })
+  assert.equal((await ask(port, 'GET', '/')).status, 503)
+  assert.equal((await ask(port, 'GET', '/a')).status, 500)
+})
 
 test('a body above the limit is refused before it is read', async () => {
   const port = await start({ check: () => allow() })

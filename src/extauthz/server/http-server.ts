@@ -1,10 +1,10 @@
 import { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { latin1FromUtf8 } from '../header-syntax.ts'
 import { type Address, listenOn } from './address.ts'
-import type { Line, Verdict } from './answer.ts'
+import { type HttpAnswer, httpAnswer } from './http-answer.ts'
 import type { Judge } from './judge.ts'
-import { type Attributes, type AuthorizerPeer, requestFrom } from './request.ts'
+import { type Attributes, type AuthorizerPeer, type AuthorizerRequest, requestFrom } from './request.ts'
+import type { Line } from './verdict.ts'
 
 export interface HttpServerLimits {
   readonly maxBodyBytes: number
@@ -77,8 +77,8 @@ export function createHttpAuthorizerServer(
     })
     message.once('end', async () => {
       if (response.headersSent || response.closed) return
-      const body = Buffer.concat(chunks)
-      answer(response, await judge({ kind: 'request', request: readRequest(message, body, abort.signal) }))
+      const request = readHttpRequest(message, Buffer.concat(chunks), abort.signal)
+      answer(response, httpAnswer(await judge({ kind: 'request', request }, 'http'), request))
     })
   }
 
@@ -96,7 +96,10 @@ export function createHttpAuthorizerServer(
   }
 }
 
-function readRequest(message: IncomingMessage, body: Uint8Array, signal: AbortSignal) {
+/** The head of a request, as node:http has it. */
+export type HttpHead = Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'rawHeaders' | 'headers'>
+
+export function readHttpRequest(message: HttpHead, body: Uint8Array, signal: AbortSignal): AuthorizerRequest {
   const lines: Line[] = []
   const { rawHeaders } = message
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
@@ -121,7 +124,7 @@ function readRequest(message: IncomingMessage, body: Uint8Array, signal: AbortSi
 }
 
 /** What the HTTP form tells, under the names of the gRPC form. */
-function attributes(message: IncomingMessage, lines: readonly Line[], body: Uint8Array): Attributes {
+function attributes(message: HttpHead, lines: readonly Line[], body: Uint8Array): Attributes {
   const headers: Record<string, string> = Object.create(null)
   for (const [name, value] of lines) headers[name] = headers[name] === undefined ? value : `${headers[name]},${value}`
   const http = {
@@ -135,28 +138,13 @@ function attributes(message: IncomingMessage, lines: readonly Line[], body: Uint
   return { request: { time: new Date().toISOString(), http } }
 }
 
-/** Only a 200 allows. A refusal must not look like one, nor like the 5xx of an authorizer that is out of order. */
-function answer(response: ServerResponse, verdict: Verdict): void {
+function answer(response: ServerResponse, { status, rawHeaders, body }: HttpAnswer): void {
   if (response.headersSent || response.closed) return
-  if (verdict.kind === 'deny') {
-    const { status, headers, body } = verdict
-    const meansSomethingElse = status === 200 || status >= 500
-    send(response, meansSomethingElse ? 403 : status, headers, body)
-    return
-  }
-  const { set, remove, responseSet, responseAdd } = verdict
-  const removals: Line[] = remove.length === 0 ? [] : [['x-envoy-auth-headers-to-remove', remove.join(', ')]]
-  send(response, 200, [...set, ...responseSet, ...responseAdd, ...removals], '')
-}
-
-function send(response: ServerResponse, status: number, headers: readonly Line[], body: string): void {
-  const bytes = Buffer.from(body, 'utf8')
   const bodiless = status === 204 || status === 304
-  const raw = headers.flatMap(([name, value]) => [name, latin1FromUtf8(value)])
   // Neither Connection nor Keep-Alive: a proxy that relays the headers of a denial would pass them on.
   if (response.shouldKeepAlive) response.removeHeader('connection')
-  response.writeHead(status, bodiless ? raw : [...raw, 'content-length', String(bytes.length)])
-  response.end(bodiless ? undefined : bytes)
+  response.writeHead(status, bodiless ? [...rawHeaders] : [...rawHeaders, 'content-length', String(body.length)])
+  response.end(bodiless ? undefined : body)
 }
 
 function reject(message: IncomingMessage, response: ServerResponse, status: number): void {

@@ -1,6 +1,9 @@
 import type { Logger } from '../../observe/log.ts'
-import { type Answer, deny, parseAnswer, type Verdict } from './answer.ts'
+import { type Answer, deny } from './answer.ts'
+import { BadRequest } from './bad-request.ts'
+import { withEverySpelling } from './query-spellings.ts'
 import type { Asked, AuthorizerConnection, AuthorizerRequest } from './request.ts'
+import { type AllowVerdict, denial, parseAnswer, type Verdict } from './verdict.ts'
 
 export interface Checks {
   /** Decides about one HTTP request. */
@@ -9,36 +12,58 @@ export interface Checks {
   checkConnection?(connection: AuthorizerConnection): Answer | Promise<Answer>
 }
 
-/** Decides with somebody else's code: whatever that does, the verdict is `allow` only when it said so. */
-export type Judge = (asked: Asked) => Verdict | Promise<Verdict>
+/**
+ * Decides with somebody else's code: whatever that does, the verdict is `allow` only when it said so. The HTTP form
+ * cannot carry changes of the query, and an answer with one refuses there.
+ */
+export type Judge = (asked: Asked, form?: 'grpc' | 'http') => Verdict | Promise<Verdict>
 
-const forbidden: Verdict = { kind: 'deny', status: 403, headers: [], body: '' }
-const failed: Verdict = { kind: 'deny', status: 500, headers: [], body: '' }
+const forbidden: Verdict = denial(403)
+const failed: Verdict = denial(500)
 
 /** `timeout` in milliseconds. */
 export function createJudge(checks: Checks, timeout: number, logger: Logger): Judge {
-  const settle = (answer: unknown): Verdict => {
+  const settle = (answer: unknown, asked: Asked, form: 'grpc' | 'http'): Verdict => {
     const verdict = parseAnswer(answer)
-    if (verdict.kind !== 'fault') return verdict
-    logger.error('the answer of a check was refused', { reason: verdict.message })
-    return verdict.fault === 'headers' ? failed : forbidden
+    switch (verdict.kind) {
+      case 'fault':
+        logger.error('the answer of a check was refused', { reason: verdict.message })
+        return verdict.fault === 'headers' ? failed : forbidden
+      case 'allow':
+        if (form === 'http' && !fitsHttp(verdict)) {
+          logger.error('the answer of a check was refused', {
+            reason: 'allow: query and removeQuery cannot be answered over HTTP',
+          })
+          return forbidden
+        }
+        return asked.kind === 'request' ? withEverySpelling(verdict, asked.request.path) : verdict
+      case 'deny':
+      case 'error':
+        return verdict
+      default:
+        return verdict satisfies never
+    }
   }
   const fail = (error: unknown): Verdict => {
+    if (error instanceof BadRequest) {
+      logger.debug('a request was refused as it cannot be read', { reason: error.message })
+      return denial(error.status)
+    }
     logThrown(logger, error)
     return forbidden
   }
-  const settleSafely = (answer: unknown): Verdict => {
+  const settleSafely = (answer: unknown, asked: Asked, form: 'grpc' | 'http'): Verdict => {
     try {
-      return settle(answer)
+      return settle(answer, asked, form)
     } catch (error) {
       return fail(error)
     }
   }
-  return (asked) => {
+  return (asked, form = 'grpc') => {
     let answer: unknown
     try {
       answer = ask(checks, asked)
-      if (!isThenable(answer)) return settle(answer)
+      if (!isThenable(answer)) return settle(answer, asked, form)
     } catch (error) {
       return fail(error)
     }
@@ -55,7 +80,7 @@ export function createJudge(checks: Checks, timeout: number, logger: Logger): Ju
       if (signal.aborted) done(forbidden)
       else signal.addEventListener('abort', () => done(forbidden), { once: true })
       Promise.resolve(answer).then(
-        (settled) => done(settleSafely(settled)),
+        (settled) => done(settleSafely(settled, asked, form)),
         (error) => done(fail(error)),
       )
     })
@@ -71,6 +96,10 @@ function ask(checks: Checks, asked: Asked): unknown {
     default:
       return asked satisfies never
   }
+}
+
+function fitsHttp({ setQuery, removeQuery }: AllowVerdict): boolean {
+  return setQuery.length === 0 && removeQuery.length === 0
 }
 
 function isThenable(value: unknown): boolean {
