@@ -181,7 +181,7 @@ describe('examples/deploy/kubernetes', () => {
     rmSync(output, { recursive: true, force: true })
     mkdirSync(output, { recursive: true })
     writeFileSync(path.join(output, 'resources.ts'), lines.join(''))
-    const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--types', '']
+    const options = ['--ignoreConfig', '--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext', '--types', '']
     const tsc = path.join(root, 'node_modules/typescript/bin/tsc')
     const result = spawnSync(process.execPath, [tsc, ...options, path.join(output, 'resources.ts')], {
       encoding: 'utf8',
