@@ -123,8 +123,11 @@ ${spec.replace(/^/gm, '  ')}
 export class TestIssuer {
   readonly #keys = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 
+  get jwks(): string {
+    return JSON.stringify({ keys: [{ ...this.#keys.publicKey.export({ format: 'jwk' }), kid: 'k' }] })
+  }
+
   get requestAuthentication(): string {
-    const jwks = JSON.stringify({ keys: [{ ...this.#keys.publicKey.export({ format: 'jwk' }), kid: 'k' }] })
     return `---
 apiVersion: security.istio.io/v1
 kind: RequestAuthentication
@@ -132,7 +135,7 @@ metadata: { name: tokens, namespace: foo }
 spec:
   jwtRules:
   - issuer: https://issuer.test
-    jwks: '${jwks}'
+    jwks: '${this.jwks}'
 `
   }
 
@@ -173,7 +176,7 @@ export async function startSidecar(
   t: TestContext,
   text: string,
   application: number,
-  { protocol = 'http', events = () => {} }: { protocol?: 'http' | 'tcp'; events?: (line: string) => void } = {},
+  { protocol = 'http' }: { readonly protocol?: 'http' | 'tcp' } = {},
 ): Promise<RunningSidecar> {
   let mesh = readMesh(text)
   const clients = new Map<string, ReturnType<typeof createGrpcClient>>()
@@ -211,7 +214,6 @@ export async function startSidecar(
   const metrics = new MetricsRegistry()
   let wake = () => {}
   const tell = (message: string, fields: Readonly<Record<string, unknown>> = {}) => {
-    events(message)
     if (message === 'provider in shadow') shadows.push(fields)
     wake()
   }
