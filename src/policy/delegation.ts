@@ -1,4 +1,4 @@
-import type { Rule } from '../mesh/authorization-policy.ts'
+import type { AuthorizationPolicy, Rule } from '../mesh/authorization-policy.ts'
 import type { DelegateProvider, Delegation } from '../mesh/delegation.ts'
 import type { ProviderUse } from '../mesh/providers.ts'
 import type { Facts } from './facts.ts'
@@ -28,11 +28,10 @@ export function lowerDelegation(
   input: Pick<LowerInput, 'trustDomains' | 'protocol' | 'provider'>,
 ): DelegationIr {
   const { trigger, providers } = delegation
-  const lower = (policy: NonNullable<typeof trigger>) => (rule: Rule, index: number) => {
-    const { namespace, name } = policy.meta
-    const id = `sallyport-delegation-ns[${namespace}]-policy[${name}]-rule[${index}]`
-    return { id, policy, index, ...(lowerRule(rule, index, policy, input) ?? ALWAYS) }
-  }
+  const lower = (policy: NonNullable<typeof trigger>) => (rule: Rule, index: number) => ({
+    ...{ id: ruleId(delegation, index), policy, index },
+    ...(lowerRule(rule, index, policy, input) ?? ALWAYS),
+  })
   return {
     delegation,
     rules: trigger === null ? null : trigger.rules.map(lower(trigger)),
@@ -41,6 +40,21 @@ export function lowerDelegation(
 }
 
 const ALWAYS: Pick<RuleIr, 'permissions' | 'principals'> = { permissions: [[]], principals: [[]] }
+
+/** What a Delegation asks about, as rules: for whoever can only refuse in its place. */
+export function askedRules({ delegation, rules }: DelegationIr): Ruleset {
+  if (rules !== null) return rules
+  const { meta, origin, attachment } = delegation
+  const policy: AuthorizationPolicy = {
+    ...{ kind: 'AuthorizationPolicy', meta, origin, attachment },
+    ...{ action: 'CUSTOM', provider: null, dryRun: false, rules: [] },
+  }
+  return [{ id: ruleId(delegation, 0), policy, index: 0, ...ALWAYS }]
+}
+
+function ruleId({ meta: { namespace, name } }: Delegation, index: number): string {
+  return `sallyport-delegation-ns[${namespace}]-policy[${name}]-rule[${index}]`
+}
 
 export interface CompiledDelegation {
   readonly ir: DelegationIr

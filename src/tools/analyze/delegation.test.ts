@@ -64,7 +64,8 @@ test('a Delegation is not portable, and what Istio would do is said', () => {
 
 test('tokens that nobody verifies: a rule that never matches, and claims that are never there', () => {
   const spec = `rules:
-- when:
+- to: [{ operation: { ports: ["80"] } }]
+  when:
   - key: request.auth.claims[a]
     values: [b]
 providers:
@@ -97,6 +98,16 @@ providers: [{ name: grpc }]`
       .sort(),
     ['SP404 - /a/*/b', 'SP406 - "81"', 'SP410 name: web'].map((text) => text.replace('- ', '')),
   )
+})
+
+test('a rule on HTTP attributes asks about every connection of a TCP port', () => {
+  const spec = 'rules:\n- to:\n  - operation: { paths: [/a] }\nproviders: [{ name: grpc }]'
+  const tcp = found(delegation(spec)).filter(({ code }) => code === 'SP409')
+  assert.deepEqual(
+    tcp.map(({ at }) => at),
+    ['to:'],
+  )
+  assert.match(tcp[0]?.message ?? '', /cannot look at `paths`: the authorizer is asked about every connection/)
 })
 
 test('an HTTP provider that cannot be asked at a TCP port refuses there', () => {
