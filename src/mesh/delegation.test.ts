@@ -138,6 +138,7 @@ test('what would make it ask less than was meant is refused when it is read', ()
     ['providers:\n- name: opa\n  sees: {}\n  cache:\n    ttl: 5', 'SP104 ttl: 5'],
     ['providers:\n- name: opa\n  sees: {}\n  cache:\n    maxEntries: 5', 'SP105 cache:'],
     ['providers:\n- name: opa\n  sees: {}\n  cache:\n    ttl: 5s\n    maxEntries: 0', 'SP106 maxEntries: 0'],
+    ['providers:\n- name: opa\n  sees: {}\n  cache:\n    ttl: 5s\n    maxEntries: 50001', 'SP106 maxEntries: 50001'],
     ['providers:\n- name: opa\n  sees:\n    headers:\n    - x-*-y', 'SP106 x-*-y'],
     ['providers:\n- name: opa\n  sees:\n    headers:\n    - ":path"', 'SP106 ":path"'],
     ['providers:\n- name: opa\n  sees:\n    headers:\n    - ""', 'SP106 ""'],

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import type { CheckBody, CheckOutcome, CheckRequest } from '../extauthz/check.ts'
 import { cacheKey } from '../extauthz/delegation/cache-key.ts'
 import type { CacheEvent } from '../extauthz/delegation/decision-cache.ts'
@@ -127,6 +128,8 @@ class Asking<R> {
     }
     const others = new AbortController()
     const signal = AbortSignal.any([this.#stage.signal(), others.signal])
+    // Each question listens to it; Node takes more than ten for a leak.
+    setMaxListeners(0, signal)
     const answers = delegates.map(async (one, i) =>
       this.#ask(one, this.#stage.question(bodies[i] as CheckBody | null), signal),
     )

@@ -101,6 +101,23 @@ test('at once: of several refusals the earliest listed counts, however late it c
   assert.equal((await sidecar.logged(2))[1]?.provider, 'second')
 })
 
+test('at once: as many as there may be, without a word from Node', async (t) => {
+  const warnings: Error[] = []
+  const warn = (warning: Error) => warnings.push(warning)
+  process.on('warning', warn)
+  t.after(() => process.off('warning', warn))
+  const first = await startProvider(t, 'p0', () => allow())
+  const all = Array.from({ length: 16 }, (_, i) => ({ name: `p${i}`, port: first.port }))
+  const app = await startApplication(t, echo)
+  const spec = `order: atOnce\nproviders: [${all.map(({ name }) => `{ name: ${name} }`).join(', ')}]`
+  const sidecar = await startSidecar(t, meshOf(all) + delegation(spec), app.port)
+  assert.equal((await ask(sidecar.port)).status, 200)
+  assert.equal(first.asked.length, 16)
+  // Node warns in its own time.
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.deepEqual(warnings, [])
+})
+
 test('at once: a refusal ends what is still asked', async (t) => {
   const { first, second, send } = await setup(t, `order: atOnce\n${ASKING}`)
   const cancelled = deferred()

@@ -14,7 +14,7 @@ const MOST_PROVIDERS = 16
 
 const HOUR = 3_600_000
 const DEFAULT_ENTRIES = 10_000
-const MOST_ENTRIES = 1_000_000
+const MOST_ENTRIES = 50_000
 
 /** `abc`, `abc*`, `*abc` or `*`; `pattern` is what may stand for `abc`. */
 function names(pattern: RegExp, what: string): Decoder<readonly string[]> {
