@@ -40,6 +40,8 @@ export async function startProvider(
   const asked: AuthorizerRequest[] = []
   const authorizer = createAuthorizer({
     logger: silent,
+    // A test holds answers back for as long as it needs on a busy machine.
+    timeout: 20_000,
     check(request) {
       asked.push(request)
       wake()
@@ -80,7 +82,7 @@ export function meshOf(
   const entries = providers.map(({ name, port }) => {
     const kind = http.includes(name) ? 'envoyExtAuthzHttp' : 'envoyExtAuthzGrpc'
     const more = settings[name] === undefined ? '' : `, ${settings[name]}`
-    return `- name: ${name}\n  ${kind}: { service: ${name}.test, port: ${port}, timeout: 2s${more} }`
+    return `- name: ${name}\n  ${kind}: { service: ${name}.test, port: ${port}, timeout: 20s${more} }`
   })
   const services = providers.map(
     ({ name, port }) => `---
