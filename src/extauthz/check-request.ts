@@ -1,11 +1,15 @@
 import { Buffer } from 'node:buffer'
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import type { Claims } from '../policy/facts.ts'
 import type { AttributeContext_PeerSchema } from '../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
 import { CheckRequestSchema } from '../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import type { CheckBody, CheckHttpRequest, CheckPeer, CheckRequest } from './check.ts'
 import { repairUtf8 } from './header-syntax.ts'
+
+/** Where Envoy's filter for tokens leaves the claims, and where authorizers behind Envoy read them. */
+const JWT_FILTER = 'envoy.filters.http.jwt_authn'
 
 type PeerInit = MessageInitShape<typeof AttributeContext_PeerSchema>
 
@@ -23,11 +27,15 @@ export function encodeCheckRequest(request: CheckRequest, options: { readonly pa
       destination: peer(request.destination),
       ...(request.http === null ? {} : { request: httpAttributes(request.time, request.http, options.packAsBytes) }),
       // Envoy sends both, even when they hold nothing.
-      metadataContext: {},
+      metadataContext: request.claims == null ? {} : { filterMetadata: { [JWT_FILTER]: payload(request.claims) } },
       ...(request.http === null ? {} : { routeMetadataContext: {} }),
     },
   })
   return toBinary(CheckRequestSchema, message)
+}
+
+function payload(claims: Claims): JsonObject {
+  return { payload: claims as JsonObject }
 }
 
 /**
@@ -36,13 +44,15 @@ export function encodeCheckRequest(request: CheckRequest, options: { readonly pa
  */
 function peer({ ip, port, principal }: CheckPeer): PeerInit {
   const portSpecifier = { case: 'portValue', value: port } as const
+  // A client that is not told has no address, rather than an empty one.
+  if (ip === '') return { principal }
   return { address: { address: { case: 'socketAddress', value: { address: ip, portSpecifier } } }, principal }
 }
 
 function httpAttributes(time: number, http: CheckHttpRequest, packAsBytes: boolean) {
   const body = http.body === null ? {} : packAsBytes ? { rawBody: http.body.bytes } : { body: bodyText(http.body) }
   return {
-    time: timestampFromMs(time),
+    ...(time === 0 ? {} : { time: timestampFromMs(time) }),
     http: {
       id: http.id,
       method: repairUtf8(http.method),

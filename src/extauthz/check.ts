@@ -1,7 +1,9 @@
 import type { HeaderMap } from '../match/header-map.ts'
+import type { Claims } from '../policy/facts.ts'
 
 /** One side of the connection that is being checked. */
 export interface CheckPeer {
+  /** Empty: not told. */
   readonly ip: string
   readonly port: number
   /** SPIFFE id with its scheme, or empty. */
@@ -12,10 +14,12 @@ export interface CheckPeer {
 export interface CheckRequest {
   readonly source: CheckPeer
   readonly destination: CheckPeer
-  /** Stream start, milliseconds since the epoch. */
+  /** Stream start, milliseconds since the epoch; 0: not told. */
   readonly time: number
   /** Null for a TCP connection. */
   readonly http: CheckHttpRequest | null
+  /** What the provider is told of a verified token; absent or null: nothing. */
+  readonly claims?: Claims | null
 }
 
 export interface CheckHttpRequest {

@@ -1,4 +1,5 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
+import type { Delegation } from './delegation.ts'
 import { WAYPOINT_CLASS } from './gateway.ts'
 import { selects } from './labels.ts'
 import type { Mesh } from './mesh.ts'
@@ -20,6 +21,11 @@ export function authorizationPoliciesFor(
   service: TargetService | null = null,
 ): readonly AuthorizationPolicy[] {
   return mesh.authorizationPolicies.filter((policy) => attaches(mesh, workload, service, policy)).sort(byAge)
+}
+
+/** The Delegations of a workload, in the order in which they ask: by creation time, name and namespace. */
+export function delegationsFor(mesh: Mesh, workload: Workload): readonly Delegation[] {
+  return mesh.delegations.filter((delegation) => attaches(mesh, workload, null, delegation)).sort(byAge)
 }
 
 /**

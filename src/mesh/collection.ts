@@ -3,6 +3,7 @@ import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { Authorizer } from './authorizer.ts'
 import { type Declaration, titleOf } from './declaration.ts'
 import { DEFAULT_MESH_CONFIG } from './decode/mesh-config.ts'
+import type { Delegation } from './delegation.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
 import type { Mesh } from './mesh.ts'
 import type { MeshConfig } from './mesh-config.ts'
@@ -26,6 +27,7 @@ export class Collection implements WorkloadParts {
   readonly #peerAuthentications: PeerAuthentication[] = []
   readonly #sidecars: Sidecar[] = []
   readonly #authorizers: Authorizer[] = []
+  readonly #delegations: Delegation[] = []
   readonly #policyTests: PolicyTest[] = []
   readonly #namespaces = new Set<string>()
   #config: MeshConfig | null = null
@@ -56,6 +58,9 @@ export class Collection implements WorkloadParts {
         break
       case 'Authorizer':
         this.#authorizers.push(declaration.resource)
+        break
+      case 'Delegation':
+        this.#delegations.push(declaration.resource)
         break
       case 'PolicyTest':
         this.#policyTests.push(declaration.resource)
@@ -88,6 +93,7 @@ export class Collection implements WorkloadParts {
     append(this.#peerAuthentications, other.#peerAuthentications)
     append(this.#sidecars, other.#sidecars)
     append(this.#authorizers, other.#authorizers)
+    append(this.#delegations, other.#delegations)
     append(this.#policyTests, other.#policyTests)
     for (const namespace of other.#namespaces) this.#namespaces.add(namespace)
     this.#config = other.#config ?? this.#config
@@ -105,6 +111,7 @@ export class Collection implements WorkloadParts {
       gateways: this.gateways,
       kubernetesGateways: this.kubernetesGateways,
       authorizers: this.#authorizers,
+      delegations: this.#delegations,
       policyTests: this.#policyTests,
       namespaces: this.#namespaces,
     }

@@ -9,6 +9,7 @@ import { authorizationPolicy, toAuthorizationPolicy } from './decode/authorizati
 import { authorizer, toAuthorizer } from './decode/authorizer.ts'
 import { Cursor } from './decode/cursor.ts'
 import type { Decoder } from './decode/decoder.ts'
+import { delegation, toDelegation } from './decode/delegation.ts'
 import { gateway, kubernetesGateway, toGateway, toKubernetesGateway } from './decode/gateway.ts'
 import { operator } from './decode/istio-operator.ts'
 import { bare, configMap, controller, pod, service, toService } from './decode/kubernetes.ts'
@@ -20,6 +21,7 @@ import { requestAuthentication, toRequestAuthentication } from './decode/request
 import { serviceEntry, toServiceEntry } from './decode/service-entry.ts'
 import { sidecar, toSidecar } from './decode/sidecar.ts'
 import { workloadEntry, workloadGroup } from './decode/workload-group.ts'
+import type { Delegation } from './delegation.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
 import { type GatewayTopology, PROXY_CONFIG_ANNOTATION } from './gateway-topology.ts'
 import { type UsedKind, writtenAs } from './kinds.ts'
@@ -55,6 +57,7 @@ type Declared =
   | { readonly kind: 'Gateway'; readonly resource: Gateway }
   | { readonly kind: 'KubernetesGateway'; readonly resource: KubernetesGateway }
   | { readonly kind: 'Authorizer'; readonly resource: Authorizer }
+  | { readonly kind: 'Delegation'; readonly resource: Delegation }
   | { readonly kind: 'PolicyTest'; readonly resource: PolicyTest }
   | { readonly kind: 'Service'; readonly resource: Service }
   | { readonly kind: 'workload'; readonly resource: WorkloadSource }
@@ -147,6 +150,11 @@ class DocumentDecoding {
         return this.#resource(unfolded, authorizer, (raw, meta, origin) => ({
           kind,
           resource: toAuthorizer(raw, meta, origin),
+        }))
+      case 'Delegation':
+        return this.#resource(unfolded, delegation, (raw, meta, origin) => ({
+          kind,
+          resource: toDelegation(raw, meta, origin),
         }))
       case 'PolicyTest':
         return this.#resource(unfolded, policyTest, (raw, meta, origin) => ({

@@ -13,6 +13,7 @@ export const usedKinds = [
   'WorkloadGroup',
   'IstioOperator',
   'Authorizer',
+  'Delegation',
   'PolicyTest',
   'Namespace',
   'Service',
@@ -70,7 +71,7 @@ const groups: ReadonlyMap<string, Group> = new Map<string, Group>([
   // Gateway API's experiments, whose group is so near in name that it must be told apart.
   ['gateway.networking.x-k8s.io', { versions: [], used: [], others: null }],
   ['install.istio.io', { versions: ['v1alpha1'], used: ['IstioOperator'], others: [] }],
-  ['sallyport.dev', { versions: ['v1alpha1'], used: ['Authorizer', 'PolicyTest'], others: [] }],
+  ['sallyport.dev', { versions: ['v1alpha1'], used: ['Authorizer', 'Delegation', 'PolicyTest'], others: [] }],
   ['', { versions: ['v1'], used: ['Namespace', 'Service', 'ServiceAccount', 'ConfigMap', 'Pod'], others: null }],
   ['apps', { versions: ['v1'], used: ['Deployment', 'StatefulSet', 'DaemonSet'], others: null }],
   ['batch', { versions: ['v1'], used: ['Job'], others: null }],

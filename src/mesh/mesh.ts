@@ -1,5 +1,6 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { Authorizer } from './authorizer.ts'
+import type { Delegation } from './delegation.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
 import type { Instance } from './instance.ts'
 import type { MeshConfig } from './mesh-config.ts'
@@ -22,6 +23,7 @@ export interface Mesh {
   readonly gateways: readonly Gateway[]
   readonly kubernetesGateways: readonly KubernetesGateway[]
   readonly authorizers: readonly Authorizer[]
+  readonly delegations: readonly Delegation[]
   readonly policyTests: readonly PolicyTest[]
   /** By `namespace/name`. */
   readonly workloads: ReadonlyMap<string, Workload>

@@ -1,12 +1,14 @@
 import type { Diagnostic } from '../source/diagnostic.ts'
 import { moved } from '../source/moved.ts'
 import type { AuthorizationPolicy } from './authorization-policy.ts'
+import type { Delegation } from './delegation.ts'
 import type { Mesh } from './mesh.ts'
 import type { PeerAuthentication } from './peer-authentication.ts'
 import type { RequestAuthentication } from './request-authentication.ts'
 import type { Attachment, Labels, Resource } from './resource.ts'
 import type { Sidecar } from './sidecar.ts'
 import { validateAuthorizationPolicy } from './validate/authorization-policy.ts'
+import { validateDelegation } from './validate/delegation.ts'
 import { Findings } from './validate/findings.ts'
 import { validateProviderName, validateProviders, validateTrustDomainNames } from './validate/mesh-wide.ts'
 import { validateMetadata } from './validate/metadata.ts'
@@ -62,6 +64,10 @@ export class MeshValidator {
     each(mesh.peerAuthentications, (policy: PeerAuthentication, findings) => {
       validatePeerAuthentication(policy, findings)
       selectors.check(policy.meta.namespace, policy.selector, ['spec', 'selector'], findings)
+    })
+    each(mesh.delegations, (delegation: Delegation, findings) => {
+      validateDelegation(mesh, delegation, findings)
+      selectors.check(delegation.meta.namespace, selectorOf(delegation.attachment), ['spec', 'selector'], findings)
     })
     each([...mesh.serviceEntries, ...mesh.gateways], ({ meta }, findings) => validateMetadata(meta, null, findings))
     each(mesh.sidecars, ({ meta, selector }: Sidecar, findings) => {

@@ -20,6 +20,8 @@ export interface Decision {
   readonly details: string | null
   /** The provider that was, or would be, asked. */
   readonly provider?: string
+  /** The Delegation whose provider refused, as `NAMESPACE/NAME`. */
+  readonly delegation?: string
   readonly dryRun?: DryRun
   readonly audit?: true
   readonly grpcStatus?: number

@@ -2,12 +2,15 @@ import type { CheckOutcome } from '../extauthz/check.ts'
 import type { Provider } from '../mesh/provider.ts'
 import type { Decision } from '../policy/decision.ts'
 import { Facts } from '../policy/facts.ts'
-import { type AuthorizedConnection, failsOpen, type Policies } from './authorize.ts'
+import type { AuthorizedConnection, Policies } from './authorize.ts'
 import { allowedDecision, deniedConnection, matchedPolicy, watch } from './decisions.ts'
+import { type DelegationEvents, delegate, NO_DELEGATION_EVENTS, type ShadowAnswer, tellShadows } from './delegate.ts'
+import { failsOpen } from './fails-open.ts'
 
 /**
- * Envoy's network filter chain as Istio builds it: CUSTOM, AUDIT, DENY, ALLOW. No answer is given on a refusal, so a
- * decision is all there is. An HTTP provider is never asked about a TCP connection, as in Istio.
+ * Envoy's network filter chain as Istio builds it, with Delegations behind CUSTOM: then AUDIT, DENY, ALLOW. No answer is
+ * given on a refusal, so a decision is all there is. A CUSTOM policy's HTTP provider is never asked about a TCP
+ * connection, as in Istio; a Delegation's cannot be asked, and refuses.
  */
 export async function authorizeConnection(
   connection: AuthorizedConnection,
@@ -15,6 +18,7 @@ export async function authorizeConnection(
   time: number,
   signal: AbortSignal,
   asked: (provider: Provider, outcome: CheckOutcome) => void,
+  events: DelegationEvents = NO_DELEGATION_EVENTS,
 ): Promise<Decision> {
   const facts = Facts.ofConnection(connection.facts)
   const { decider, providers } = policies
@@ -30,16 +34,48 @@ export async function authorizeConnection(
         ? { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
         : await client.check({ source, destination, time, http: null }, signal)
     asked(verdict.provider, outcome)
-    const failedOpen = outcome.kind === 'error' && failsOpen(verdict.provider, outcome.reason)
-    if (outcome.kind !== 'allow' && !failedOpen) {
-      const details = outcome.kind === 'deny' ? 'ext_authz_denied' : 'ext_authz_error'
-      return { ...deniedConnection('custom', null, details), provider }
-    }
+    const refusal = refusalOf(verdict.provider, outcome)
+    if (refusal !== null) return refusal
+  }
+  let shadows: readonly ShadowAnswer[] = []
+  const tell = (decision: Decision) => {
+    tellShadows(shadows, '', decision, events)
+    return decision
+  }
+  if (policies.delegations !== undefined) {
+    const { source, destination } = connection
+    const delegated = await delegate<Decision>(policies.delegations, {
+      claims: null,
+      time,
+      facts: () => facts,
+      question: () => ({ source, destination, time, http: null }),
+      readBody: async () => ({ kind: 'read', body: null }),
+      settle: (delegation, one, outcome) => {
+        provider = one.name
+        const refusal = refusalOf(one, outcome)
+        return refusal === null ? null : { ...refusal, delegation }
+      },
+      asked,
+      signal: () => signal,
+      events,
+    })
+    shadows = delegated.shadows
+    if (delegated.refusal !== null) return tell(delegated.refusal)
   }
   const watched = watch(decider, facts)
   const decided = decider.decide(facts)
   const extra = { ...(provider === null ? {} : { provider }), ...watched }
-  return decided.kind === 'deny'
-    ? { ...deniedConnection(decided.phase, decided.policy, matchedPolicy(decided.policy)), ...extra }
-    : allowedDecision(null, provider, watched)
+  return tell(
+    decided.kind === 'deny'
+      ? { ...deniedConnection(decided.phase, decided.policy, matchedPolicy(decided.policy)), ...extra }
+      : allowedDecision(null, provider, watched),
+  )
+}
+
+/** Null where the connection may go on. */
+function refusalOf(provider: Provider, outcome: CheckOutcome): Decision | null {
+  if (outcome.kind === 'allow') return null
+  if (outcome.kind === 'error' && failsOpen(provider, outcome.reason)) return null
+  const details = outcome.kind === 'deny' ? 'ext_authz_denied' : 'ext_authz_error'
+  return { ...deniedConnection('custom', null, details), provider: provider.name }
 }

@@ -1,7 +1,6 @@
 import type { RequestAuthenticator } from '../authn/authentication.ts'
-import type { CheckBody, CheckClient, CheckFailure, CheckOutcome, CheckPeer, HeaderChange } from '../extauthz/check.ts'
+import type { CheckBody, CheckClient, CheckOutcome, CheckPeer, CheckRequest, HeaderChange } from '../extauthz/check.ts'
 import { applyChanges } from '../extauthz/header-changes.ts'
-import { isFramingHeader, isHeaderName, isHeaderValue } from '../extauthz/header-syntax.ts'
 import type { HeaderMap } from '../match/header-map.ts'
 import type { IpAddress } from '../match/ip.ts'
 import type { Provider, RequestBodyLimit } from '../mesh/provider.ts'
@@ -11,8 +10,20 @@ import { ACCESS_DENIED } from '../policy/decision.ts'
 import type { ConnectionFacts } from '../policy/facts.ts'
 import { Facts } from '../policy/facts.ts'
 import { allowedDecision, matchedPolicy, NOTHING_WATCHED, watch } from './decisions.ts'
+import {
+  type DelegationEvents,
+  type DelegationStage,
+  delegate,
+  NO_DELEGATION_EVENTS,
+  type ReadBody,
+  tellShadows,
+} from './delegate.ts'
+import type { BoundDelegation } from './delegations.ts'
+import { failsOpen } from './fails-open.ts'
 import type { LocalReply } from './local-reply.ts'
-import { grpcReply, grpcStatusOf, isGrpcRequest, textReply } from './local-reply.ts'
+import { isGrpcRequest, textReply } from './local-reply.ts'
+import { providerReply } from './provider-reply.ts'
+import { refusal } from './refusal.ts'
 import { changeRequestLine } from './request-line.ts'
 
 /** What enforces one workload at one moment. A reload makes new ones; a request keeps those it began with. */
@@ -22,6 +33,8 @@ export interface Policies {
   readonly authenticator: RequestAuthenticator | null
   /** By provider name. A provider without a client counts as unavailable. */
   readonly providers: ReadonlyMap<string, CheckClient>
+  /** Absent without any. */
+  readonly delegations?: readonly BoundDelegation[] | undefined
 }
 
 /** A connection as policies and providers see it. */
@@ -109,32 +122,41 @@ export function permitEgress(request: PermittedRequest): Permit {
 /**
  * Envoy's HTTP filter chain as Istio builds it. Synchronous unless a provider, a key or an unknown token's
  * signature has to be waited for. `asked`
- * hears of each provider's answer, for metrics.
+ * hears of each provider's answer, for metrics, and `events` of what Delegations do besides.
  */
 export function authorize(
   request: ChainRequest,
   policies: Policies,
   asked: (provider: Provider, outcome: CheckOutcome) => void,
+  events: DelegationEvents = NO_DELEGATION_EVENTS,
 ): Outcome | Promise<Outcome> {
   const chain: Chain = {
     request,
     policies,
     asked,
+    events,
     facts: Facts.ofRequest(request.connection.facts, request),
     responseChanges: NO_CHANGES,
     provider: null,
+    delegation: null,
     grpc: isGrpcRequest(request.headers),
   }
-  return next(custom(chain), (refusal) => refusal ?? next(authenticate(chain), (late) => late ?? decide(chain)))
+  return next(
+    custom(chain),
+    (refusal) => refusal ?? next(authenticate(chain), (late) => late ?? afterAuthentication(chain)),
+  )
 }
 
 interface Chain {
   readonly request: ChainRequest
   readonly policies: Policies
   readonly asked: (provider: Provider, outcome: CheckOutcome) => void
+  readonly events: DelegationEvents
   facts: Facts
   responseChanges: readonly HeaderChange[]
   provider: string | null
+  /** The one at whose turn it is, or was last, as `NAMESPACE/NAME`. */
+  delegation: string | null
   /** As the client sent it: what a provider changes does not count (Envoy decides it at the head). */
   readonly grpc: boolean
 }
@@ -161,37 +183,63 @@ function custom(chain: Chain): Outcome | null | Promise<Outcome | null> {
 }
 
 async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
-  const { request } = chain
   chain.provider = provider.name
-  let body: CheckBody | null = null
-  if (provider.includeRequestBody !== null && request.body.present) {
-    const buffered = await request.body.buffer(provider.includeRequestBody)
-    if (buffered.kind === 'tooLarge') {
-      return refuse(chain, 'custom', textReply(413, 'Payload Too Large'), 'request_payload_too_large')
-    }
-    if (buffered.kind === 'aborted') return refuse(chain, 'custom', textReply(400, ''), 'downstream_remote_disconnect')
-    body = buffered.body
-  }
-  const outcome = await check(chain, provider, body)
+  const { includeRequestBody } = provider
+  const read = includeRequestBody === null ? NOTHING_READ : await readBody(chain, includeRequestBody)
+  if (read.kind === 'refused') return read.refusal
+  const outcome = await check(chain, provider, read.body)
   chain.asked(provider, outcome)
+  return settle(chain, provider, outcome)
+}
+
+const NOTHING_READ = { kind: 'read', body: null } as const
+
+async function readBody(chain: Chain, limit: RequestBodyLimit): Promise<ReadBody<Outcome>> {
+  const { body } = chain.request
+  if (!body.present) return NOTHING_READ
+  const buffered = await body.buffer(limit)
+  switch (buffered.kind) {
+    case 'read':
+      return buffered
+    case 'tooLarge': {
+      const reply = textReply(413, 'Payload Too Large')
+      return { kind: 'refused', refusal: refuse(chain, 'custom', reply, 'request_payload_too_large') }
+    }
+    case 'aborted':
+      return {
+        kind: 'refused',
+        refusal: refuse(chain, 'custom', textReply(400, ''), 'downstream_remote_disconnect'),
+      }
+    default:
+      return unreachable(buffered)
+  }
+}
+
+/** Acts on a provider's answer; null when the request may go on. */
+function settle(chain: Chain, provider: Provider, outcome: CheckOutcome): Outcome | null {
+  const { request } = chain
   switch (outcome.kind) {
-    case 'allow':
+    case 'allow': {
       if (
         !applyChanges(request.headers, outcome.changes) ||
         !changeRequestLine(request, outcome.rewrite, outcome.queryChanges)
       ) {
         return refuse(chain, 'custom', textReply(500, ''), 'ext_authz_invalid')
       }
-      chain.responseChanges = outcome.responseChanges
+      // Envoy's filters see an answer in the opposite order: the changes of the first are made last.
+      chain.responseChanges = [...outcome.responseChanges, ...chain.responseChanges]
+      const { claims } = chain.facts
       chain.facts = Facts.ofRequest(request.connection.facts, request)
+      chain.facts.claims = claims
       return null
+    }
     case 'deny':
-      return refuse(chain, 'custom', denial(outcome), 'ext_authz_denied')
+      return refuse(chain, 'custom', providerReply(outcome), 'ext_authz_denied')
     case 'error': {
       if (failsOpen(provider, outcome.reason)) return null
-      const { status = null, headers = [], body = NO_BODY } = outcome.reply ?? {}
+      const { status = null, headers = [], body = new Uint8Array(0) } = outcome.reply ?? {}
       const invalid = outcome.reason === 'invalid'
-      const reply = denial({ status: status ?? (invalid ? 500 : provider.statusOnError), headers, body })
+      const reply = providerReply({ status: status ?? (invalid ? 500 : provider.statusOnError), headers, body })
       return refuse(chain, 'custom', reply, invalid ? 'ext_authz_invalid' : 'ext_authz_error')
     }
     default:
@@ -200,44 +248,15 @@ async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
 }
 
 function check(chain: Chain, provider: Provider, body: CheckBody | null): CheckOutcome | Promise<CheckOutcome> {
-  const { request } = chain
   const client = chain.policies.providers.get(provider.name)
   if (client === undefined) return { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
-  const { id, method, path, host, scheme, protocol, headers, connection } = request
-  return client.check(
-    {
-      source: connection.source,
-      destination: connection.destination,
-      time: request.time,
-      http: { id, method, path, host, scheme, protocol, headers, body },
-    },
-    request.signal(),
-  )
+  return client.check(questionOf(chain, body), chain.request.signal())
 }
 
-const NO_BODY = new Uint8Array(0)
-
-/** A provider that could not be asked is forgiven; an answer that must not be applied, or a client that left, is not. */
-export function failsOpen(provider: Provider, reason: CheckFailure): boolean {
-  return provider.failOpen && (reason === 'timeout' || reason === 'unavailable')
-}
-
-/** A provider's answer to the client, without what cannot be sent as it is. */
-function denial(outcome: Omit<Extract<CheckOutcome, { kind: 'deny' }>, 'kind'>): LocalReply {
-  const status = outcome.status >= 200 && outcome.status <= 599 ? outcome.status : 403
-  const headers: [string, string][] = []
-  for (const [line, value] of outcome.headers) {
-    const name = line.toLowerCase()
-    if (!isFramingHeader(name) && isHeaderName(name) && isHeaderValue(value)) headers.push([name, value])
-  }
-  // Envoy takes the type away where there is nothing of it.
-  if (outcome.body.length === 0) {
-    return { status, headers: headers.filter(([name]) => name !== 'content-type'), body: outcome.body }
-  }
-  if (outcome.body.length > 0 && !headers.some(([name]) => name === 'content-type')) {
-    headers.push(['content-type', 'text/plain'])
-  }
-  return { status, headers, body: outcome.body }
+function questionOf({ request }: Chain, body: CheckBody | null): CheckRequest {
+  const { id, method, path, host, scheme, protocol, headers, connection, time } = request
+  const { source, destination } = connection
+  return { source, destination, time, http: { id, method, path, host, scheme, protocol, headers, body } }
 }
 
 /** 2. The token, which leaves the request unless its rule forwards it. */
@@ -267,7 +286,46 @@ function authenticate(chain: Chain): Outcome | null | Promise<Outcome | null> {
   )
 }
 
-/** 3. AUDIT and dry-run rules look on; 4. DENY and ALLOW decide. */
+function afterAuthentication(chain: Chain): Outcome | Promise<Outcome> {
+  const { delegations } = chain.policies
+  return delegations === undefined ? decide(chain) : delegated(chain, delegations)
+}
+
+/** 3. Delegations, which see whom the token names. Shadows are told of once all is decided. */
+async function delegated(chain: Chain, delegations: readonly BoundDelegation[]): Promise<Outcome> {
+  const { request, events } = chain
+  const { refusal: refused, shadows } = await delegate(delegations, stageOf(chain))
+  const outcome = refused ?? decide(chain)
+  tellShadows(shadows, request.id, outcome.decision, events)
+  return outcome
+}
+
+function stageOf(chain: Chain): DelegationStage<Outcome> {
+  const { request, asked, events } = chain
+  const name = (delegation: string, provider: Provider) => {
+    chain.delegation = delegation
+    chain.provider = provider.name
+  }
+  return {
+    claims: chain.facts.claims,
+    time: request.time,
+    facts: () => chain.facts,
+    question: (body) => questionOf(chain, body),
+    readBody: (delegation, provider, limit) => {
+      name(delegation, provider)
+      return readBody(chain, limit)
+    },
+    settle: (delegation, provider, outcome) => {
+      name(delegation, provider)
+      return settle(chain, provider, outcome)
+    },
+    asked,
+    signal: () => request.signal(),
+    events,
+  }
+}
+
+/** 4. AUDIT and dry-run rules look on; 5. DENY and ALLOW decide. */
 function decide(chain: Chain): Outcome {
   const { decider } = chain.policies
   const watched = watch(decider, chain.facts)
@@ -298,36 +356,7 @@ function refuse(
   policy: string | null = null,
   watched = NOTHING_WATCHED,
 ): Outcome {
-  const text = typeof reply.body === 'string' ? reply.body : Buffer.from(reply.body).toString('latin1')
-  const provider = chain.provider === null ? {} : { provider: chain.provider }
-  const { responseChanges } = chain
-  if (!chain.grpc) {
-    const decision: Decision = {
-      decision: 'deny',
-      status: reply.status,
-      body: text,
-      phase,
-      policy,
-      details,
-      ...provider,
-      ...watched,
-    }
-    return { kind: 'refused', reply, responseChanges, decision }
-  }
-  const grpcStatus = grpcStatusOf(reply.status)
-  const decision: Decision = {
-    decision: 'deny',
-    status: 200,
-    body: '',
-    phase,
-    policy,
-    details,
-    ...provider,
-    ...watched,
-    grpcStatus,
-    ...(text === '' ? {} : { grpcMessage: text }),
-  }
-  return { kind: 'refused', reply: grpcReply(grpcStatus, text, reply.headers), responseChanges, decision }
+  return refusal(chain, { phase, reply, details, policy, watched })
 }
 
 function unreachable(value: never): never {

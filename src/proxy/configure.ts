@@ -2,7 +2,7 @@ import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator, type RequestAuthenticatorOptions } from '../authn/request-authenticator.ts'
 import type { CheckClient } from '../extauthz/check.ts'
 import type { IpAddress } from '../match/ip.ts'
-import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
+import { authorizationPoliciesFor, delegationsFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
 import { gatewayTopologyFor } from '../mesh/gateway-topology.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Provider } from '../mesh/provider.ts'
@@ -10,9 +10,11 @@ import { usableProvider } from '../mesh/providers.ts'
 import type { Origin } from '../mesh/resource.ts'
 import type { SocketEndpoint } from '../mesh/sidecar.ts'
 import type { PortProtocol, Workload } from '../mesh/workload.ts'
+import { compileDelegation, lowerDelegation } from '../policy/delegation.ts'
 import type { Policies } from './authorize.ts'
 import { CompiledPolicies } from './compiled-policies.ts'
 import type { InboundConfig, ListenAddress, OutboundConfig, ProxyConfig, WorkloadIdentity } from './config.ts'
+import { bindDelegations } from './delegations.ts'
 import type { EdgeConfig } from './edge-config.ts'
 import { looksAtEnvoyHeaders } from './envoy-headers.ts'
 import type { GatewayTls } from './gateway-tls.ts'
@@ -98,6 +100,7 @@ type PoliciesFor = (protocol: 'http' | 'tcp') => Policies
 function policiesOf(input: ConfigureInput, workload: Workload, compiled: CompiledPolicies): PoliciesFor {
   const { mesh } = input
   const policies = authorizationPoliciesFor(mesh, workload)
+  const delegations = delegationsFor(mesh, workload)
   const jwtRules = jwtRulesFor(mesh, workload)
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
   const authenticator = jwtRules.length === 0 ? null : createRequestAuthenticator(jwtRules, input.keys, input.tokens)
@@ -109,7 +112,15 @@ function policiesOf(input: ConfigureInput, workload: Workload, compiled: Compile
     const { ir, decider } = compiled.compile(workload, { policies, trustDomains, protocol, provider })
     const { custom } = ir
     const providers = custom.kind === 'ask' ? [[custom.provider.name, input.client(custom.provider)] as const] : []
-    const fresh: Policies = { decider, authenticator, providers: new Map(providers) }
+    const fresh: Policies = {
+      decider,
+      authenticator,
+      providers: new Map(providers),
+      delegations: bindDelegations(
+        delegations.map((one) => compileDelegation(lowerDelegation(one, { trustDomains, protocol, provider }))),
+        input.client,
+      ),
+    }
     made.set(protocol, fresh)
     return fresh
   }

@@ -171,7 +171,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       broken()
     }
     try {
-      const outcome = authorize(chain, config.policies, this.#asked)
+      const outcome = authorize(chain, config.policies, this.#asked, this.#telemetry)
       if (outcome instanceof Promise) outcome.then(finish).catch(fail)
       else finish(outcome)
     } catch (error) {

@@ -33,6 +33,7 @@ export async function serveTcp(
       record.time,
       gone.signal,
       (provider, outcome) => telemetry.asked(provider, outcome),
+      telemetry,
     )
     record.decide(decision)
     if (decision.decision !== 'allow' || client.destroyed) {

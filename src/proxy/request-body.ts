@@ -36,6 +36,8 @@ export class RequestBody implements ChainBody {
     const most = limit.maxRequestBytes
     const known = this.#contentLength
     if (!limit.allowPartialMessage && known !== null && known > most) return { kind: 'tooLarge' }
+    // Another provider was shown it, and the stream has nothing more to give.
+    if (this.#whole !== null) return shown(this.#whole, limit)
     this.#begin()
     const { chunks, size, ended, aborted } = await this.#read(limit.allowPartialMessage ? most : most + 1)
     if (aborted) return { kind: 'aborted' }
@@ -104,6 +106,12 @@ export class RequestBody implements ChainBody {
       request.on('data', data).on('end', end).on('close', close).on('error', close)
     })
   }
+}
+
+function shown(whole: Buffer, { maxRequestBytes, allowPartialMessage }: RequestBodyLimit): BufferedBody {
+  const partial = whole.length > maxRequestBytes
+  if (partial && !allowPartialMessage) return { kind: 'tooLarge' }
+  return { kind: 'read', body: { bytes: whole.subarray(0, maxRequestBytes), partial } }
 }
 
 /**

@@ -1,20 +1,24 @@
 import type { CheckOutcome } from '../extauthz/check.ts'
+import type { CacheEvent } from '../extauthz/delegation/decision-cache.ts'
 import type { Provider } from '../mesh/provider.ts'
 import type { Logger } from '../observe/log.ts'
 import type { Counter, Gauge, Histogram, MetricsRegistry } from '../observe/metrics.ts'
 import type { Decision } from '../policy/decision.ts'
 import type { DecisionLogEntry } from './decision-log.ts'
+import type { DelegationEvents } from './delegate.ts'
 import type { RefusalCause } from './peer-refusal.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
 /** What the proxy tells about itself. */
-export class Telemetry {
+export class Telemetry implements DelegationEvents {
   readonly log: Logger
   /** Null when nobody listens, so that no entry is built. */
   readonly decisions: ((entry: DecisionLogEntry) => void) | null
   readonly #requests: Counter
   readonly #durations: Histogram
   readonly #checks: Counter
+  readonly #cached: Counter
+  readonly #shadows: Counter
   readonly #connections: Counter
   readonly #peers: Counter
   readonly #open: Gauge
@@ -39,6 +43,16 @@ export class Telemetry {
       'provider',
       'outcome',
     ])
+    this.#cached = metrics.counter(
+      'sallyport_delegation_cache_total',
+      'Questions of Delegations with a cache by where the answer came from, and answers that were evicted.',
+      ['delegation', 'provider', 'event'],
+    )
+    this.#shadows = metrics.counter(
+      'sallyport_delegation_shadow_total',
+      'What providers in shadow would have decided, and what was decided.',
+      ['delegation', 'provider', 'shadow', 'decision'],
+    )
     this.#connections = metrics.counter('sallyport_connections_total', 'Accepted connections by what became of them.', [
       'workload',
       'outcome',
@@ -77,6 +91,24 @@ export class Telemetry {
         failOpen: provider.failOpen,
       })
     }
+  }
+
+  cache(delegation: string, provider: Provider, event: CacheEvent): void {
+    this.#cached.inc([delegation, provider.name, event])
+  }
+
+  shadow(
+    delegation: string,
+    provider: Provider,
+    outcome: CheckOutcome | null,
+    id: string,
+    { decision, phase }: Decision,
+  ): void {
+    const shadow = outcome === null ? 'dropped' : outcome.kind === 'error' ? outcome.reason : outcome.kind
+    this.#shadows.inc([delegation, provider.name, shadow, decision])
+    // Those that agree are as many as there are requests.
+    const level = shadow === decision || shadow === 'dropped' ? 'debug' : 'info'
+    this.log[level]('provider in shadow', { id, delegation, provider: provider.name, shadow, decision, phase })
   }
 
   opened(workload: string): void {

@@ -62,6 +62,8 @@ export const catalog = {
   SP301: entry('warning', 'a CUSTOM policy names a provider that is not declared'),
   SP302: entry('warning', 'a selector matches no workload'),
   SP303: entry('warning', 'the host of a provider is in no Service or ServiceEntry'),
+  SP304: entry('error', 'a Delegation names a provider that is not declared'),
+  SP305: entry('warning', 'a provider of a Delegation is shown less than its file says'),
   SP401: entry('warning', 'an ALLOW policy never takes effect: a DENY rule matches everything'),
   SP402: entry('warning', 'several CUSTOM providers on one workload: everything they would decide is refused'),
   SP403: entry('warning', 'a condition on tokens where no RequestAuthentication verifies any'),
@@ -71,6 +73,8 @@ export const catalog = {
   SP407: entry('warning', 'a name that is in no file, where one nearly the same is'),
   SP408: entry('warning', 'a target that does not exist, so that the policy applies to nothing'),
   SP409: entry('warning', 'a rule on HTTP attributes at a TCP port, where it means something else'),
+  SP410: entry('info', 'a Delegation is not portable: Istio does not know it'),
+  SP411: entry('warning', 'a Delegation refuses every connection of a TCP port, since its provider speaks HTTP'),
   SP501: entry('error', 'an address cannot be listened on'),
   SP502: entry('error', 'the engine of an authorizer cannot be loaded'),
   SP503: entry('error', 'a certificate cannot be had'),
@@ -82,6 +86,8 @@ export const catalog = {
   SP604: entry('warning', 'Envoy cannot get the keys of an issuer'),
   SP605: entry('error', 'a provider is one that Envoy refuses'),
   SP606: entry('error', 'an address is one that Envoy cannot use'),
+  SP607: entry('error', 'a Delegation is in force that Envoy cannot be told of'),
+  SP608: entry('warning', 'a Delegation in shadow is left out of what Envoy is told'),
 } as const satisfies Record<string, Entry>
 
 export type Code = keyof typeof catalog

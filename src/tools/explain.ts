@@ -4,7 +4,7 @@ import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator } from '../authn/request-authenticator.ts'
 import { findTokens, prepareLocations } from '../authn/token-locations.ts'
 import type { CheckClient } from '../extauthz/check.ts'
-import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
+import { authorizationPoliciesFor, delegationsFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
 import type { AuthorizationPolicy } from '../mesh/authorization-policy.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import type { Provider } from '../mesh/provider.ts'
@@ -16,11 +16,13 @@ import type { Workload } from '../mesh/workload.ts'
 import { compile } from '../policy/compile.ts'
 import type { Decider } from '../policy/decider.ts'
 import type { Decision } from '../policy/decision.ts'
+import { type CompiledDelegation, compileDelegation, lowerDelegation } from '../policy/delegation.ts'
 import type { PolicyIr } from '../policy/ir.ts'
 import { lower } from '../policy/lower.ts'
 import { authorize, type ChainRequest } from '../proxy/authorize.ts'
 import { authorizeConnection } from '../proxy/authorize-connection.ts'
 import { deniedConnection } from '../proxy/decisions.ts'
+import { bindDelegations } from '../proxy/delegations.ts'
 import { refusedDecision, refusesGrpc } from '../proxy/refused-head.ts'
 import { requestNotes } from './explain-notes.ts'
 import { GivenProviders } from './given-providers.ts'
@@ -82,14 +84,18 @@ export function createExplainer(options: ExplainOptions): Explainer {
       if (port === null) return { code: 'no_port', message: 'the request has no `destination.port`' }
       const target = targetOf(request)
       const protocol = request.http === null ? 'tcp' : 'http'
-      const { decider, ir } = target[protocol]
-      const traced = trace ? tracing(decider, ir, target.policies) : null
-      const decision = await decide(target, request, port, traced?.decider ?? decider)
+      const engine = target[protocol]
+      const traced = trace ? tracing(engine, target.policies) : null
+      const decision = await decide(target, request, port, traced ?? engine)
       if (isProblem(decision)) return decision
-      const notes = requestNotes(request, options.mesh, target.policies, target.jwtRules)
+      const notes = requestNotes(request, options.mesh, [...target.policies, ...triggersOf(engine)], target.jwtRules)
       return { id: request.id, decision, trace: traced?.trace() ?? null, notes }
     },
   }
+}
+
+function triggersOf({ delegations }: Engine): readonly AuthorizationPolicy[] {
+  return delegations.flatMap(({ ir }) => ir.delegation.trigger ?? [])
 }
 
 function serviceOf({ mesh, workload }: ExplainOptions, { http }: TestRequest): TargetService | null {
@@ -110,16 +116,20 @@ interface Target {
 interface Engine {
   readonly ir: PolicyIr
   readonly decider: Decider
+  readonly delegations: readonly CompiledDelegation[]
 }
 
 function prepare(options: ExplainOptions, service: TargetService | null): Target {
   const { mesh, workload } = options
   const policies = authorizationPoliciesFor(mesh, workload, service)
+  const delegations = delegationsFor(mesh, workload)
   const jwtRules = jwtRulesFor(mesh, workload, service)
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
   const engine = (protocol: 'http' | 'tcp'): Engine => {
-    const ir = lower({ policies, trustDomains, protocol, provider: (name) => usableProvider(mesh, name) })
-    return { ir, decider: (options.engine ?? compile)(ir) }
+    const input = { policies, trustDomains, protocol, provider: (name: string) => usableProvider(mesh, name) }
+    const ir = lower(input)
+    const compiled = delegations.map((delegation) => compileDelegation(lowerDelegation(delegation, input)))
+    return { ir, decider: (options.engine ?? compile)(ir), delegations: compiled }
   }
   const authenticator =
     jwtRules.length === 0
@@ -132,7 +142,7 @@ async function decide(
   target: Target,
   request: TestRequest,
   port: number,
-  decider: Decider,
+  { decider, delegations }: Pick<Engine, 'decider' | 'delegations'>,
 ): Promise<Decision | RequestProblem> {
   const { options } = target
   const connection = connectionOf(options, request, port)
@@ -141,11 +151,13 @@ async function decide(
   }
   const { custom } = (request.http === null ? target.tcp : target.http).ir
   const given = new GivenProviders(request.providers, options.ask)
-  const providers = custom.kind === 'ask' ? given.clientsFor(custom.provider) : new Map<string, CheckClient>()
+  const providers = new Map<string, CheckClient>()
+  if (custom.kind === 'ask') providers.set(custom.provider.name, given.client(custom.provider))
+  const bound = bindDelegations(delegations, (provider) => given.client(provider), { alone: true })
   const signal = new AbortController().signal
   let decision: Decision
   if (request.http === null) {
-    const policies = { decider, authenticator: null, providers }
+    const policies = { decider, authenticator: null, providers, delegations: bound }
     decision = await authorizeConnection(connection, policies, options.now(), signal, () => {})
   } else {
     const { http } = request
@@ -169,7 +181,7 @@ async function decide(
       body: bodyOf(http),
       signal: () => signal,
     }
-    decision = (await authorize(chain, { decider, authenticator, providers }, () => {})).decision
+    decision = (await authorize(chain, { decider, authenticator, providers, delegations: bound }, () => {})).decision
   }
   decision = withoutContent(request, decision)
   return given.unanswered === null || decision.decision === 'deny'

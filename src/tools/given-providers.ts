@@ -4,6 +4,7 @@ import type { ProviderAnswer } from './request.ts'
 
 /** Providers whose answers were given with the request; one without an answer is noted and taken to allow. */
 export class GivenProviders {
+  /** The first one. */
   unanswered: string | null = null
   readonly #ask: ((provider: Provider) => CheckClient) | null
   readonly #answers: ReadonlyMap<string, ProviderAnswer>
@@ -14,16 +15,15 @@ export class GivenProviders {
     this.#ask = ask
   }
 
-  clientsFor(provider: Provider): ReadonlyMap<string, CheckClient> {
+  client(provider: Provider): CheckClient {
     const answer = this.#answers.get(provider.name)
-    if (answer === undefined && this.#ask !== null) return new Map([[provider.name, this.#ask(provider)]])
-    const check = async () => this.#outcome(provider, answer)
-    return new Map([[provider.name, { check, close: async () => {} }]])
+    if (answer === undefined && this.#ask !== null) return this.#ask(provider)
+    return { check: async () => this.#outcome(provider, answer), close: async () => {} }
   }
 
   #outcome({ name, kind }: Provider, answer: ProviderAnswer | undefined): CheckOutcome {
     if (answer === undefined) {
-      this.unanswered = name
+      this.unanswered ??= name
       return { kind: 'allow', changes: [], responseChanges: [] }
     }
     switch (answer.kind) {

@@ -1,5 +1,8 @@
 import type { AuthorizationPolicy } from '../mesh/authorization-policy.ts'
+import type { DelegateProvider, DelegationOrder } from '../mesh/delegation.ts'
+import type { Resource } from '../mesh/resource.ts'
 import type { Decider } from '../policy/decider.ts'
+import type { CompiledDelegation, DelegationIr } from '../policy/delegation.ts'
 import type { Facts } from '../policy/facts.ts'
 import { traceRule } from '../policy/interpret.ts'
 import type { PolicyIr, RuleIr } from '../policy/ir.ts'
@@ -14,7 +17,13 @@ export interface Trace {
 export interface PolicyTrace {
   /** `namespace/name`. */
   readonly policy: string
+  /** CUSTOM also for a Delegation, which asks once tokens are verified. */
   readonly action: AuthorizationPolicy['action']
+  /** Whom it asks, where it is a Delegation. Without rules it asks about everything. */
+  readonly delegation?: {
+    readonly order: DelegationOrder
+    readonly providers: readonly Pick<DelegateProvider, 'name' | 'mode'>[]
+  }
   readonly dryRun: boolean
   readonly file: string
   readonly line: number
@@ -47,14 +56,19 @@ export interface TracedField {
   readonly column: number
 }
 
-/** Wraps a decider so that each phase is traced at the moment when it decides, with the facts of that moment. */
+interface Engine {
+  readonly decider: Decider
+  readonly delegations: readonly CompiledDelegation[]
+}
+
+/** Wraps an engine so that each phase is traced at the moment when it decides, with the facts of that moment. */
 export function tracing(
-  decider: Decider,
-  ir: PolicyIr,
+  { decider, ir, delegations }: Engine & { readonly ir: PolicyIr },
   policies: readonly AuthorizationPolicy[],
-): { readonly decider: Decider; trace(): Trace } {
+): Engine & { trace(): Trace } {
   const rules = rulesByPolicy(ir)
   const traces = new Map<AuthorizationPolicy, PolicyTrace>()
+  const asked = new Map<DelegationIr, PolicyTrace>()
   const record = (which: readonly AuthorizationPolicy['action'][], facts: Facts, reached: boolean) => {
     for (const policy of policies) {
       if (which.includes(policy.action)) {
@@ -77,11 +91,21 @@ export function tracing(
       audit: (facts) => decider.audit(facts),
       dryRun: (facts) => decider.dryRun(facts),
     },
-    trace: () => ({
-      policies: [...policies]
+    delegations: delegations.map(({ ir, matches }) => ({
+      ir,
+      matches(facts) {
+        asked.set(ir, traceDelegation(ir, facts))
+        return matches(facts)
+      },
+    })),
+    trace: () => {
+      const all = [...policies]
         .sort((a, b) => ORDER.indexOf(a.action) - ORDER.indexOf(b.action))
-        .map((policy) => traces.get(policy) ?? tracePolicy(policy, undefined, null, false)),
-    }),
+        .map((policy) => traces.get(policy) ?? tracePolicy(policy, undefined, null, false))
+      const custom = all.filter(({ action }) => action === 'CUSTOM')
+      const own = delegations.map(({ ir }) => asked.get(ir) ?? traceDelegation(ir, null))
+      return { policies: [...custom, ...own, ...all.slice(custom.length)] }
+    },
   }
 }
 
@@ -131,6 +155,28 @@ function tracePolicy(
   }
 }
 
+/** Facts are null where an earlier stage had already refused. */
+function traceDelegation({ delegation, rules }: DelegationIr, facts: Facts | null): PolicyTrace {
+  const { trigger, order, providers, meta, origin } = delegation
+  const about = { order, providers: providers.map(({ name, mode }) => ({ name, mode })) }
+  const reached = facts !== null
+  const traced =
+    trigger === null
+      ? {
+          policy: `${meta.namespace}/${meta.name}`,
+          action: 'CUSTOM' as const,
+          dryRun: false,
+          file: origin.document.file,
+          ...place(delegation, ['metadata', 'name']),
+          reached,
+          matched: reached ? true : null,
+          rules: [],
+        }
+      : tracePolicy(trigger, new Map((rules ?? []).map((rule) => [rule.index, rule])), facts, reached)
+  const { policy, action, ...rest } = traced
+  return { policy, action, delegation: about, ...rest }
+}
+
 function traceOne(policy: AuthorizationPolicy, index: number, rule: RuleIr | null, facts: Facts): TracedRule {
   if (rule === null) return { ...named(policy, index), matched: false, dropped: true, failed: [] }
   const { id, matched, failed } = traceRule(rule, facts)
@@ -150,7 +196,7 @@ function named(policy: AuthorizationPolicy, index: number) {
   return { id, ...place(policy, ['spec', 'rules', index]) }
 }
 
-function place({ origin: { document, path } }: AuthorizationPolicy, within: Path): Position {
+function place({ origin: { document, path } }: Resource, within: Path): Position {
   const { line, column } = document.locate([...path, ...within], 'key')
   return { line, column }
 }

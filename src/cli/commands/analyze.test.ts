@@ -141,3 +141,12 @@ test('the vectors have no findings but what they are about', async () => {
     assert.deepEqual(codes, DELIBERATE[name] ?? [], name)
   }
 })
+
+test('what is not portable is always said, and is no failure', async () => {
+  const { stdout, code } = await sallyport(['analyze', 'examples/beyond'])
+  assert.equal(code, 0)
+  assert.match(
+    stdout,
+    /delegation\.yaml:4:13: info: Istio ignores the Delegation `default\/orders`: .*passes there \[SP410\]/,
+  )
+})

@@ -1,3 +1,4 @@
+import type { Code } from '../../source/catalog.ts'
 import { analyze as analyzeMesh } from '../../tools/analyze/analyze.ts'
 import { type Args, type Command, FILE, NAMESPACE, type Program, UsageError } from '../command.ts'
 import { isUnparsable, sortDiagnostics } from '../diagnostics.ts'
@@ -34,12 +35,15 @@ export const analyze: Command = {
   run,
 }
 
+/** Notes on what would be decided otherwise elsewhere, which nobody should have to ask for. */
+const alwaysSaid: ReadonlySet<Code> = new Set(['SP410'])
+
 async function run(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const paths = [...args.positionals, ...args.values('file')]
   if (paths.length === 0) throw new UsageError('no files: sallyport analyze PATH...', 'for example: analyze policies/')
   const loaded = await load(new InputFiles(paths, io), args.value('namespace'))
   const all = sortDiagnostics([...loaded.diagnostics, ...analyzeMesh(loaded.mesh)])
-  const findings = all.filter((one) => one.severity !== 'info' || args.flag('verbose'))
+  const findings = all.filter((one) => one.severity !== 'info' || args.flag('verbose') || alwaysSaid.has(one.code))
   switch (args.value('output')) {
     case 'json':
       io.stdout(`${JSON.stringify({ findings }, null, 2)}\n`)

@@ -182,3 +182,9 @@ test('printed YAML is read as what was printed', () => {
   }
   assert.deepEqual(parse(printYaml(value)), JSON.parse(JSON.stringify(value)))
 })
+
+test('a workload whose Delegation Envoy cannot be told of gets no configuration', async () => {
+  const { stdout, stderr, code } = await sallyport(['envoy', '-f', 'examples/beyond', '--workload', 'default/orders'])
+  assert.deepEqual([stdout, code], ['', 3])
+  assert.match(stderr, /delegation\.yaml:4:13: error: .* cannot be given to Envoy: .* would pass \[SP607\]/)
+})

@@ -23,7 +23,7 @@ export function printExplanation(request: TestRequest, { decision, trace }: Expl
 }
 
 function reason(decision: Explanation['decision']): string {
-  const { phase, policy, details, provider, body } = decision
+  const { phase, policy, details, provider, delegation, body } = decision
   switch (decision.decision) {
     case 'ask':
       return `the provider \`${provider}\` decides; give its answer under \`providers\` in the request`
@@ -45,7 +45,7 @@ function reason(decision: Explanation['decision']): string {
       return `the token is refused: ${decision.grpcMessage ?? body}`
     case 'custom':
       return policy === null
-        ? `the provider \`${provider}\` ${details === 'ext_authz_denied' ? 'refuses it' : `cannot be asked (${details})`}`
+        ? `the provider \`${provider}\` ${details === 'ext_authz_denied' ? 'refuses it' : `cannot be asked (${details})`}${delegation === undefined ? '' : `; the Delegation ${delegation} asks it`}`
         : `a CUSTOM rule matches, and its provider cannot be asked: ${policy}`
     case 'deny':
       return `a DENY rule matches: ${policy}`
@@ -60,10 +60,16 @@ function reason(decision: Explanation['decision']): string {
 
 function printPolicy(policy: PolicyTrace, paint: Style): string[] {
   const dry = policy.dryRun ? ' (dry-run)' : ''
-  const head = `  ${policy.action}${dry} ${policy.policy}  ${paint.dim(`${policy.file}:${policy.line}`)}`
-  const first = policy.reached ? head : `${head}  ${paint.dim('not reached')}`
-  if (policy.matched === null) return [first]
-  if (policy.rules.length === 0) return [first, '    has no rules, so it matches nothing']
+  const title = policy.delegation === undefined ? `${policy.action}${dry}` : 'Delegation'
+  const head = `  ${title} ${policy.policy}  ${paint.dim(`${policy.file}:${policy.line}`)}`
+  const first = [policy.reached ? head : `${head}  ${paint.dim('not reached')}`]
+  if (policy.matched === null) return first
+  const { delegation } = policy
+  if (delegation !== undefined)
+    first.push(
+      `    asks ${delegatesOf(delegation)}${policy.rules.length === 0 ? ' about every request' : ' where a rule matches'}`,
+    )
+  else if (policy.rules.length === 0) return [...first, '    has no rules, so it matches nothing']
   const rules = policy.rules.map((rule, index) => {
     const name = `    rule[${index}]`
     if (rule.dropped) return `${name} is left out here: it has a condition that cannot be met on this connection`
@@ -73,7 +79,12 @@ function printPolicy(policy: PolicyTrace, paint: Style): string[] {
       ? `${name} does not match`
       : `${name} does not match: ${printField(field)}  ${paint.dim(`${field.file}:${field.line}:${field.column}`)}`
   })
-  return [first, ...rules]
+  return [...first, ...rules]
+}
+
+function delegatesOf({ order, providers }: NonNullable<PolicyTrace['delegation']>): string {
+  const names = providers.map(({ name, mode }) => (mode === 'shadow' ? `${name} (in shadow)` : name))
+  return `${names.join(', ')}${providers.length > 1 && order === 'atOnce' ? ' at once' : ''}`
 }
 
 function printField({ field, expected, actual }: TracedField): string {

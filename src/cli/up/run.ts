@@ -217,6 +217,11 @@ function summary({ mesh, local }: Plan): unknown {
       policy: `${meta.namespace}/${meta.name}`,
       action,
     })),
+    delegations: mesh.delegations.map(({ meta, order, providers }) => ({
+      delegation: `${meta.namespace}/${meta.name}`,
+      order,
+      providers: providers.map(({ name, mode }) => ({ name, mode })),
+    })),
     providers: mesh.config.providers.map(({ name, kind, service, port }) => ({ name, kind, service, port })),
   }
 }

@@ -105,10 +105,16 @@ export class Runtime {
     return applied
   }
 
-  /** Those that some CUSTOM policy names. */
+  /** Those that requests wait for: a CUSTOM policy names them, or a Delegation that they enforce. */
   providers(): readonly Provider[] {
-    const used = this.#plan.mesh.authorizationPolicies.map((policy) => policy.provider)
-    return this.#plan.mesh.config.providers.filter((provider) => used.includes(provider.name))
+    const { authorizationPolicies, delegations, config } = this.#plan.mesh
+    const used = new Set([
+      ...authorizationPolicies.map((policy) => policy.provider),
+      ...delegations.flatMap(({ providers }) =>
+        providers.flatMap(({ name, mode }) => (mode === 'enforce' ? name : [])),
+      ),
+    ])
+    return config.providers.filter((provider) => used.has(provider.name))
   }
 
   endpoints(provider: Provider) {

@@ -106,3 +106,18 @@ test('addresses that Envoy cannot use are reported', () => {
   assert.deepEqual(problems(policy('  - {}'), place('::1', `/${'s'.repeat(107)}`)), ['SP606 undefined:undefined'])
   assert.deepEqual(problems(policy('  - {}'), place('', `/${'s'.repeat(106)}`)), [])
 })
+
+test('a Delegation that is in force stops the translation; one in shadow is left out, and that is said', () => {
+  const delegation = (mode: string, namespace = 'foo') =>
+    `kind: PeerAuthentication
+metadata: { name: p, namespace: foo }
+---
+apiVersion: sallyport.dev/v1alpha1
+kind: Delegation
+metadata: { name: d, namespace: ${namespace} }
+spec: { providers: [{ name: a, mode: shadow }, { name: b, mode: ${mode} }] }`
+  assert.deepEqual(problems(delegation('enforce')), ['SP607 12:13'])
+  assert.deepEqual(problems(delegation('shadow')), ['SP608 12:13'])
+  assert.deepEqual(problems(delegation('enforce', 'istio-system')), ['SP607 12:13'])
+  assert.deepEqual(problems(delegation('enforce', 'bar')), [])
+})

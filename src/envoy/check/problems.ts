@@ -2,6 +2,7 @@ import type { Mesh } from '../../mesh/mesh.ts'
 import type { Workload } from '../../mesh/workload.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import type { TranslateOptions } from '../translate/workload.ts'
+import { delegationProblems } from './delegation-problems.ts'
 import { jwtProblems } from './jwt-problems.ts'
 import { placementProblems } from './placement-problems.ts'
 import { policyProblems } from './policy-problems.ts'
@@ -14,6 +15,7 @@ export function envoyProblems(
   { placement, jwks, service }: Pick<TranslateOptions, 'placement' | 'jwks' | 'service'>,
 ): readonly Diagnostic[] {
   return [
+    ...delegationProblems(mesh, workload),
     ...policyProblems(mesh, workload, service),
     ...jwtProblems(mesh, workload, service, new Set(jwks.byIssuer.keys())),
     ...providerProblems(mesh, workload, service),

@@ -1,9 +1,10 @@
-import { authorizationPoliciesFor } from '../../mesh/attach.ts'
+import { authorizationPoliciesFor, delegationsFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
 import { usableProvider } from '../../mesh/providers.ts'
 import type { TargetService } from '../../mesh/service.ts'
 import type { Workload } from '../../mesh/workload.ts'
+import { askedRules, lowerDelegation } from '../../policy/delegation.ts'
 import type { PolicyIr, Ruleset } from '../../policy/ir.ts'
 import { type LowerInput, lower } from '../../policy/lower.ts'
 import type { RbacAction } from './rbac-rules.ts'
@@ -49,7 +50,21 @@ export function authorizationOf(
     provider: (name) => usableProvider(mesh, name),
   }
   const ir = lower(input)
-  return { custom: customStages(ir), local: localStages(ir, shadowAudit(input)) }
+  const local = [...delegationStages(mesh, workload, input), ...localStages(ir, shadowAudit(input))]
+  return { custom: customStages(ir), local }
+}
+
+/**
+ * Envoy is not told of Delegations, which `delegationProblems` reports. Whoever translates all the same gets what refuses
+ * where providers would have been asked: left out, it would let that through.
+ */
+function delegationStages(mesh: Mesh, workload: Workload, input: LowerInput): readonly RbacStage[] {
+  return delegationsFor(mesh, workload)
+    .filter(({ providers }) => providers.some(({ mode }) => mode === 'enforce'))
+    .map((delegation) => {
+      const rules = askedRules(lowerDelegation(delegation, input))
+      return { kind: 'rbac', action: 'DENY', purpose: 'CUSTOM', rules, shadow: null, shadowPrefix: '' }
+    })
 }
 
 /** The mesh's own domain, then its aliases, which Istio sorts. */

@@ -294,3 +294,20 @@ spec: { selector: { app: gw }, servers: [{ port: { number: 80, name: http, proto
   ])
   assert.deepEqual(translated('{ forwardClientCertDetails: FORWARD_ONLY }'), ['OUTBOUND', inspector, 'FORWARD_ONLY'])
 })
+
+test('what a Delegation asks about is refused, since Envoy is not told of its providers', () => {
+  const delegation = (spec: string) =>
+    `apiVersion: sallyport.dev/v1alpha1\nkind: Delegation\nmetadata: { name: d, namespace: foo }\nspec:\n  ${spec}`
+  const rules = (spec: string) => {
+    const { listeners } = translate(meshOf(delegation(spec)), placed(8080, 18080))
+    return [...JSON.stringify(listeners).matchAll(/"(sallyport-delegation-[^"]*)"/g)].map(([, id]) => id)
+  }
+  const id = 'sallyport-delegation-ns[foo]-policy[d]-rule[0]'
+  assert.ok(rules('providers: [{ name: a }]').every((found) => found === id))
+  assert.notEqual(rules('providers: [{ name: a }]').length, 0)
+  assert.notEqual(
+    rules('rules: [{ when: [{ key: "request.auth.claims[a]", values: [b] }] }]\n  providers: [{ name: a }]').length,
+    0,
+  )
+  assert.deepEqual(rules('providers: [{ name: a, mode: shadow }]'), [])
+})

@@ -2,6 +2,7 @@ import { Buffer } from 'node:buffer'
 import { Agent, type IncomingMessage, request as sendRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import type { HttpProvider } from '../../mesh/provider.ts'
+import type { Claims } from '../../policy/facts.ts'
 import type { CheckClient, CheckHttpRequest, CheckOutcome, CheckRequest } from '../check.ts'
 import { type Connect, connectPlain } from './connect.ts'
 import { type EndpointSource, Resolver, socketOptions, type Target } from './endpoints.ts'
@@ -78,7 +79,7 @@ class HttpClient implements CheckClient {
   }
 
   check(request: CheckRequest, signal: AbortSignal): Promise<CheckOutcome> {
-    const { http } = request
+    const { http, claims = null } = request
     if (http === null) return Promise.resolve(failure('unavailable', 'an HTTP provider cannot judge a connection'))
     if (signal.aborted) return Promise.resolve(failure('cancelled', 'cancelled before it was asked'))
     if (this.#closed) return Promise.resolve(failure('unavailable', 'the client was closed'))
@@ -98,7 +99,9 @@ class HttpClient implements CheckClient {
       const cancel = () => settle(failure('cancelled', 'cancelled while it was asked'))
       const timer = startTimer(timeout, () => settle(failure('timeout', `no answer within ${timeout} ms`)))
       signal.addEventListener('abort', cancel, { once: true })
-      this.#ask(http, abort.signal).then(settle, () => settle(failure('unavailable', 'the check could not be sent')))
+      this.#ask(http, claims, abort.signal).then(settle, () =>
+        settle(failure('unavailable', 'the check could not be sent')),
+      )
     })
   }
 
@@ -122,10 +125,10 @@ class HttpClient implements CheckClient {
     this.#idle.clear()
   }
 
-  async #ask(http: CheckHttpRequest, signal: AbortSignal): Promise<CheckOutcome> {
+  async #ask(http: CheckHttpRequest, claims: Claims | null, signal: AbortSignal): Promise<CheckOutcome> {
     const resolved = this.#resolver.resolve(this.#endpoints())
     const targets = resolved instanceof Promise ? await resolved : resolved
-    const headers = this.#rules.requestHeaders(http)
+    const headers = this.#rules.requestHeaders(http, claims)
     const start = targets.length === 0 ? 0 : this.#turn++ % targets.length
     let message = 'there is no endpoint'
     for (const target of [...targets.slice(start), ...targets.slice(0, start)]) {

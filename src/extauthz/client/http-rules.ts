@@ -1,6 +1,7 @@
-import type { Buffer } from 'node:buffer'
+import { Buffer } from 'node:buffer'
 import { HeaderMap } from '../../match/header-map.ts'
 import type { HttpProvider } from '../../mesh/provider.ts'
+import type { Claims } from '../../policy/facts.ts'
 import { joinAnswerLines } from '../answer-lines.ts'
 import type { CheckHttpRequest, CheckOutcome, HeaderChange, RequestRewrite } from '../check.ts'
 import { mergeHeaders, partialBodyHeader } from '../check-request.ts'
@@ -14,6 +15,9 @@ type Line = readonly [name: string, value: string]
 /** Names, separated by commas, that an authorizer takes off the request. Never relayed. */
 const removeHeader = 'x-envoy-auth-headers-to-remove'
 
+/** The claims that a Delegation lets a provider see, as base64url of JSON. A client's own is never passed on. */
+export const CLAIMS_HEADER = 'x-sallyport-claims'
+
 const empty = new Uint8Array(0)
 
 export interface HttpAnswer {
@@ -26,7 +30,7 @@ export interface HttpAnswer {
 /** Which headers a provider is sent, and what its answers mean. */
 export interface HttpRules {
   /** Flat: name, value, name, value, ... */
-  requestHeaders(http: CheckHttpRequest): string[]
+  requestHeaders(http: CheckHttpRequest, claims?: Claims | null): string[]
   outcome(answer: HttpAnswer): CheckOutcome
 }
 
@@ -36,7 +40,7 @@ export function createHttpRules(provider: HttpProvider): HttpRules {
   const onAllow = compileHeaderList(provider.headersToDownstreamOnAllow)
   const onDeny = denyList(provider.headersToDownstreamOnDeny)
   return {
-    requestHeaders: (http) => requestHeaders(http, sent, provider),
+    requestHeaders: (http, claims = null) => requestHeaders(http, claims, sent, provider),
     outcome(answer) {
       if (answer.status === 200) return allowed(answer, upstream, onAllow)
       if (answer.status >= 500 && answer.status <= 599) {
@@ -48,15 +52,21 @@ export function createHttpRules(provider: HttpProvider): HttpRules {
 }
 
 /** Besides the provider's list: `authorization`, always, and what says whether the body is whole. */
-function requestHeaders(http: CheckHttpRequest, sent: HeaderList, provider: HttpProvider): string[] {
+function requestHeaders(
+  http: CheckHttpRequest,
+  claims: Claims | null,
+  sent: HeaderList,
+  provider: HttpProvider,
+): string[] {
   const headers = new Map<string, string>()
   for (const [name, value] of mergeHeaders(http)) {
-    if (isFramingHeader(name)) continue
+    if (isFramingHeader(name) || name === CLAIMS_HEADER) continue
     if (name === 'authorization' || name === partialBodyHeader || sent(name)) headers.set(name, latin1FromUtf8(value))
   }
   for (const [name, value] of provider.includeAdditionalHeaders) {
     if (!isFramingHeader(name.toLowerCase())) headers.set(name.toLowerCase(), latin1FromUtf8(value))
   }
+  if (claims !== null) headers.set(CLAIMS_HEADER, Buffer.from(JSON.stringify(claims), 'utf8').toString('base64url'))
   headers.set('x-envoy-internal', 'true')
   headers.set('x-envoy-expected-rq-timeout-ms', String(provider.timeout))
   headers.set('content-length', String(http.body?.bytes.length ?? 0))

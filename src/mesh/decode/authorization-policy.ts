@@ -82,11 +82,14 @@ const rule = map(
   (r): Rule => ({ from: r.from.length === 0 ? null : r.from, to: r.to.length === 0 ? null : r.to, when: r.when }),
 )
 
+/** As they stand under `spec.rules`. */
+export const rules = list(rule)
+
 const spec = record({
   ...attachmentFields,
   action: optional(oneOf('ALLOW', 'DENY', 'AUDIT', 'CUSTOM'), 'ALLOW'),
   provider: optional(record({ name: optional(string, '') }), null),
-  rules: optional(list(rule), []),
+  rules: optional(rules, []),
 })
 
 type Spec = NonNullable<ReturnType<typeof spec.decode>>

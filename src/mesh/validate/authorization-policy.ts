@@ -1,7 +1,8 @@
 import type { Json, Path } from '../../source/document.ts'
-import type { Action, AuthorizationPolicy, Operation, Rule, Source, Values } from '../authorization-policy.ts'
+import type { AuthorizationPolicy, Operation, Rule, Source, Values } from '../authorization-policy.ts'
 import { validateAttachment } from './attachment.ts'
 import { validateCondition } from './conditions.ts'
+import type { RuleUse } from './consequence.ts'
 import type { Findings } from './findings.ts'
 import { bySchema } from './findings.ts'
 import { validateMetadata } from './metadata.ts'
@@ -33,18 +34,26 @@ export function validateAuthorizationPolicy(policy: AuthorizationPolicy, finding
   validateAttachment(findings)
   validateAction(policy, findings)
   validateMetadata(policy.meta, policy, findings)
-  if (policy.rules.length > MOST_RULES) {
-    const message = bySchema(`rules may not have more than ${MOST_RULES} entries, found ${policy.rules.length}`)
-    findings.report('SP217', ['spec', 'rules'], message, 'split the policy')
-  }
+  validateRules(policy.rules, policy.action, findings)
   for (const [index, rule] of policy.rules.entries()) {
     const path: Path = ['spec', 'rules', index]
-    validateSources(rule, path, policy.action, findings)
-    validateOperations(rule, path, policy.action, findings)
-    for (const [at, condition] of rule.when.entries())
-      validateCondition(findings, [...path, 'when', at], condition, policy.action)
     if (policy.action === 'CUSTOM') validateCustomRule(rule, path, findings)
     if (policy.action === 'DENY') warnOfTcp(rule, path, findings)
+  }
+}
+
+/** What is refused in rules whatever they are for. */
+export function validateRules(rules: readonly Rule[], action: RuleUse, findings: Findings): void {
+  if (rules.length > MOST_RULES) {
+    const message = bySchema(`rules may not have more than ${MOST_RULES} entries, found ${rules.length}`)
+    findings.report('SP217', ['spec', 'rules'], message, 'split the policy')
+  }
+  for (const [index, rule] of rules.entries()) {
+    const path: Path = ['spec', 'rules', index]
+    validateSources(rule, path, action, findings)
+    validateOperations(rule, path, action, findings)
+    for (const [at, condition] of rule.when.entries())
+      validateCondition(findings, [...path, 'when', at], condition, action)
   }
 }
 
@@ -78,7 +87,7 @@ function validateAction(policy: AuthorizationPolicy, findings: Findings): void {
   }
 }
 
-function validateSources(rule: Rule, path: Path, action: Action, findings: Findings): void {
+function validateSources(rule: Rule, path: Path, action: RuleUse, findings: Findings): void {
   const from = rule.from ?? []
   if (from.length > MOST_RULES) {
     const message = bySchema(`from may not have more than ${MOST_RULES} entries, found ${from.length}`)
@@ -111,7 +120,7 @@ function checkIdentityFields(source: Source, path: Path, findings: Findings): vo
   findings.report('SP209', [...path, account], byIstio ? text : bySchema(`${text}, even if empty`), help)
 }
 
-function validateOperations(rule: Rule, path: Path, action: Action, findings: Findings): void {
+function validateOperations(rule: Rule, path: Path, action: RuleUse, findings: Findings): void {
   for (const [index, operation] of (rule.to ?? []).entries()) {
     const at = [...path, 'to', index]
     if (!isWritten(findings, at, 'operation', '`to.operation`')) continue
@@ -138,7 +147,7 @@ function checkPair(
   field: string,
   pair: Values,
   check: ValuesCheck,
-  action: Action,
+  action: RuleUse,
 ): void {
   const not = notField(field)
   check(findings, [...path, field], capital(field), pair.values, action)

@@ -1,7 +1,7 @@
 import type { Path } from '../../source/document.ts'
 import { suggest } from '../../source/suggest.ts'
-import type { Action, When } from '../authorization-policy.ts'
-import { ofUnknownKey, ofUnusableValue } from './consequence.ts'
+import type { When } from '../authorization-policy.ts'
+import { ofUnknownKey, ofUnusableValue, type RuleUse } from './consequence.ts'
 import type { Findings } from './findings.ts'
 import type { ValuesCheck } from './values.ts'
 import { checkIps, checkNotEmpty, checkPorts, checkServiceAccounts, checkWildcards } from './values.ts'
@@ -45,7 +45,7 @@ export function validateCondition(
   findings: Findings,
   path: Path,
   { key, values, notValues }: When,
-  action: Action,
+  action: RuleUse,
 ): void {
   const misspelt = findings.hasOther(path, ['key', 'values', 'notValues'])
   if (key === '') {
@@ -72,7 +72,7 @@ export function validateCondition(
 }
 
 /** Istio's validation looks at how a key begins and ends, its compiler at what stands between. */
-function checkMapKey(findings: Findings, path: Path, key: string, action: Action): void {
+function checkMapKey(findings: Findings, path: Path, key: string, action: RuleUse): void {
   const effect = ofUnusableValue(action, false)
   if (!isMapKey(key)) {
     const message = `bad key (${key}): should have format a[b]; ${effect}`
@@ -101,7 +101,7 @@ function isMapKey(key: string): boolean {
   return open > 0 && key.endsWith(']') && open < key.length - 2
 }
 
-function unknownKey(findings: Findings, path: Path, key: string, action: Action): void {
+function unknownKey(findings: Findings, path: Path, key: string, action: RuleUse): void {
   const effect = ofUnknownKey(action)
   const old = replaced.find(({ prefix }) => key === prefix || key.startsWith(`${prefix}[`))
   if (old !== undefined) {

@@ -1,7 +1,6 @@
 import { parseIpBlock } from '../../match/ip.ts'
 import type { Path } from '../../source/document.ts'
-import type { Action } from '../authorization-policy.ts'
-import { ofUnusableValue } from './consequence.ts'
+import { ofUnusableValue, type RuleUse } from './consequence.ts'
 import type { Findings } from './findings.ts'
 
 /** Checks one list of values; `path` leads to the list, `field` is what Istio calls it. */
@@ -10,7 +9,7 @@ export type ValuesCheck = (
   path: Path,
   field: string,
   values: readonly string[],
-  action: Action,
+  action: RuleUse,
 ) => void
 
 export const checkNotEmpty: ValuesCheck = (findings, path, field, values) => {

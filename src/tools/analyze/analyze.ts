@@ -1,6 +1,7 @@
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import type { Analyzer } from './analyzer.ts'
+import { claimsOfNobody, httpDelegate, notPortable } from './delegation.ts'
 import { hiddenAllow } from './hidden-allow.ts'
 import { impossibleValue } from './impossible-value.ts'
 import { literalStar } from './literal-star.ts'
@@ -13,10 +14,13 @@ import { unknownTarget } from './unknown-target.ts'
 import { unverifiedToken } from './unverified-token.ts'
 
 const analyzers: readonly Analyzer[] = [
+  claimsOfNobody,
   hiddenAllow,
+  httpDelegate,
   impossibleValue,
   literalStar,
   misspeltName,
+  notPortable,
   severalProviders,
   tcpPort,
   unknownPort,

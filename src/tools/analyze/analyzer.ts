@@ -16,5 +16,7 @@ export interface AnalyzerInput {
 export interface Target {
   readonly workload: Workload
   readonly policies: readonly AuthorizationPolicy[]
+  /** The rules of Delegations, in the form of CUSTOM policies. */
+  readonly triggers: readonly AuthorizationPolicy[]
   readonly jwtRules: readonly JwtRule[]
 }

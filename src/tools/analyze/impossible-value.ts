@@ -11,7 +11,7 @@ import {
   trustDomainProblem,
 } from './identity-value.ts'
 import type { PolicyValues } from './policy-values.ts'
-import { valuesOf } from './policy-values.ts'
+import { rulesOfMesh, valuesOf } from './policy-values.ts'
 
 /** Why no request has a value, and what was probably meant. */
 export interface ValueProblem {
@@ -21,7 +21,7 @@ export interface ValueProblem {
 
 /** A value that no request can have, so that a positive condition never holds and a negated one always does. */
 export const impossibleValue: Analyzer = ({ mesh }) =>
-  mesh.authorizationPolicies.flatMap((policy) => [...valuesOf(policy)].flatMap((list) => inspect(mesh, policy, list)))
+  rulesOfMesh(mesh).flatMap((policy) => [...valuesOf(policy)].flatMap((list) => inspect(mesh, policy, list)))
 
 function inspect(mesh: Mesh, { origin: { document } }: AuthorizationPolicy, list: PolicyValues): Diagnostic[] {
   const { attribute, values, path } = list

@@ -2,14 +2,14 @@ import { isPathTemplate } from '../../match/path-template.ts'
 import { maskHeader } from '../../observe/mask.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import type { Analyzer } from './analyzer.ts'
-import { valuesOf } from './policy-values.ts'
+import { rulesOfMesh, valuesOf } from './policy-values.ts'
 
 /** The attributes whose values are exact, prefix, suffix or presence, with one `*` at an end. */
 const matched = /^(?:hosts|methods|paths|source\.principal|request\.headers|request\.auth|connection\.sni)/
 
 /** A `*` that is neither the first nor the last character is an ordinary character to Istio, as is the second of two. */
 export const literalStar: Analyzer = ({ mesh }) =>
-  mesh.authorizationPolicies.flatMap((policy) => {
+  rulesOfMesh(mesh).flatMap((policy) => {
     const { document } = policy.origin
     return [...valuesOf(policy)].flatMap(({ attribute, values, path }) => {
       if (!matched.test(attribute)) return []

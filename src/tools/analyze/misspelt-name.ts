@@ -3,12 +3,12 @@ import type { Mesh } from '../../mesh/mesh.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import { suggestName } from '../../source/suggest.ts'
 import type { Analyzer } from './analyzer.ts'
-import { valuesOf } from './policy-values.ts'
+import { rulesOfMesh, valuesOf } from './policy-values.ts'
 
 /** Namespaces, service accounts and trust domains that are in no file where one of nearly the same name is. */
 export const misspeltName: Analyzer = ({ mesh }) => {
   const names = new Names(mesh)
-  return mesh.authorizationPolicies.flatMap((policy) =>
+  return rulesOfMesh(mesh).flatMap((policy) =>
     [...valuesOf(policy)].flatMap(({ attribute, values, path }) =>
       values.flatMap((value, index) => {
         const found = value.includes('*') ? null : names.misspelt(policy, attribute, value)

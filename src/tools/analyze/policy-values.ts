@@ -1,4 +1,5 @@
 import type { AuthorizationPolicy, Values } from '../../mesh/authorization-policy.ts'
+import type { Mesh } from '../../mesh/mesh.ts'
 import type { Path } from '../../source/document.ts'
 
 /** One list of values of a policy. */
@@ -29,6 +30,11 @@ const operationAttributes = {
   methods: 'methods',
   paths: 'paths',
 } as const
+
+/** All that has rules: policies, and what Delegations ask about, in the form of one. */
+export function rulesOfMesh({ authorizationPolicies, delegations }: Mesh): readonly AuthorizationPolicy[] {
+  return [...authorizationPolicies, ...delegations.flatMap(({ trigger }) => trigger ?? [])]
+}
 
 /** Every list of a policy that holds values, in the order of the fields here. */
 export function* valuesOf(policy: AuthorizationPolicy): Generator<PolicyValues> {

@@ -1,4 +1,4 @@
-import { jwtRulesFor } from '../../mesh/attach.ts'
+import { delegationsFor, jwtRulesFor } from '../../mesh/attach.ts'
 import { Attachments } from '../../mesh/attachments.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Labels } from '../../mesh/resource.ts'
@@ -8,12 +8,12 @@ import type { Target } from './analyzer.ts'
 
 /**
  * The mesh's workloads and, since policies are often checked without their workloads, one imagined workload for every
- * namespace and selector that a policy names and no workload has.
+ * namespace and selector that a policy or Delegation names and no workload has.
  */
 export function targetsOf(mesh: Mesh): readonly Target[] {
   const workloads = [...mesh.workloads.values()]
   const known = new LabelIndex(workloads)
-  for (const { meta, attachment } of mesh.authorizationPolicies) {
+  for (const { meta, attachment } of [...mesh.authorizationPolicies, ...mesh.delegations]) {
     const labels = attachment.kind === 'selector' ? attachment.labels : {}
     const namespace = meta.namespace
     if (attachment.kind === 'targets' || known.has(namespace, labels)) continue
@@ -28,6 +28,7 @@ export function targetsOf(mesh: Mesh): readonly Target[] {
     const asked = workload.role.kind === 'waypoint' ? [null, ...services] : [null]
     return {
       workload,
+      triggers: delegationsFor(mesh, workload).flatMap(({ trigger }) => trigger ?? []),
       policies: unique(asked.flatMap((service) => attachments.policiesFor(workload, service))),
       jwtRules: unique(asked.flatMap((service) => jwtRulesFor(mesh, workload, service))),
     }

@@ -20,11 +20,11 @@ export const tcpPort: Analyzer = ({ mesh, targets }) => {
     known.set(policy, rules)
     return rules
   }
-  for (const { workload, policies } of targets) {
+  for (const { workload, policies, triggers } of targets) {
     const port = workload.ports.find(({ protocol }) => protocol === 'tcp' || protocol === 'tls' || protocol === 'https')
     if (port === undefined || workload.origin === null) continue
     const where = `the TCP port ${port.number} of \`${workload.namespace}/${workload.name}\``
-    for (const policy of policies) {
+    for (const policy of [...policies, ...triggers]) {
       const { document, path } = policy.origin
       const report = (at: readonly (string | number)[], message: string, help: string) => {
         const key = `${policy.meta.namespace}/${policy.meta.name} ${at.join('/')}`

@@ -12,8 +12,8 @@ const MOST_LISTED = 8
 /** A port that no workload of the policy has, mostly the Service's where policies see the workload's own. */
 export const unknownPort: Analyzer = ({ mesh, targets }) => {
   const workloads = new Map<AuthorizationPolicy, Workload[]>()
-  for (const { workload, policies } of targets) {
-    for (const policy of policies) {
+  for (const { workload, policies, triggers } of targets) {
+    for (const policy of [...policies, ...triggers]) {
       const known = workloads.get(policy)
       if (known === undefined) workloads.set(policy, [workload])
       else known.push(workload)

@@ -7,8 +7,8 @@ import type { Analyzer } from './analyzer.ts'
 export const unverifiedToken: Analyzer = ({ targets }) => {
   const verified = new Set<AuthorizationPolicy>()
   const unverified = new Set<AuthorizationPolicy>()
-  for (const { policies, jwtRules } of targets) {
-    for (const policy of policies) (jwtRules.length > 0 ? verified : unverified).add(policy)
+  for (const { policies, triggers, jwtRules } of targets) {
+    for (const policy of [...policies, ...triggers]) (jwtRules.length > 0 ? verified : unverified).add(policy)
   }
   return [...unverified]
     .filter((policy) => !verified.has(policy))
