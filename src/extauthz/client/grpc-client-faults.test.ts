@@ -196,7 +196,7 @@ describe('gRPC client and a provider that fails', () => {
         })
         return
       }
-      const onward = connect(behind, '127.0.0.1').on('error', () => {})
+      const onward = connect({ port: behind, host: '127.0.0.1', noDelay: true }).on('error', () => {})
       socket.pipe(onward).pipe(socket)
       closing.push(() => onward.destroy())
     })
@@ -222,7 +222,7 @@ describe('gRPC client and a provider that fails', () => {
     let connections = 0
     const port = await tcp((socket) => {
       connections++
-      const onward = connect(behind, '127.0.0.1').on('error', () => {})
+      const onward = connect({ port: behind, host: '127.0.0.1', noDelay: true }).on('error', () => {})
       socket.on('data', (bytes) => swallow || onward.write(bytes))
       onward.on('data', (bytes) => swallow || socket.write(bytes))
       closing.push(() => onward.destroy())
