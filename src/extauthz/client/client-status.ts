@@ -1,13 +1,12 @@
 import type { CheckClient } from '../check.ts'
 
-/** How a client and its endpoints are. Counts are since they were made. */
+/** How a client and its endpoints are. */
 export interface ClientStatus {
   /** Whether some endpoint can be asked; null until that is known. */
   readonly reachable: boolean | null
   readonly inFlight: number
   /** Of those in flight, checks that wait for a connection. */
   readonly waiting: number
-  readonly retries: number
   readonly endpoints: readonly EndpointStatus[]
 }
 
@@ -17,22 +16,14 @@ export interface EndpointStatus {
   readonly state: EndpointState
   readonly inFlight: number
   readonly connections: number
-  readonly counts: Readonly<EndpointCounts>
 }
 
 /** `unreachable`: no connection. `doubtful`: a connection that may be dead. */
 export type EndpointState = 'usable' | 'unreachable' | 'doubtful' | 'ejected' | 'unhealthy'
 
-export interface EndpointCounts {
-  answered: number
-  failed: number
-  timeout: number
-  /** Calls that it did not process: they were made again. */
-  notProcessed: number
-  ejections: number
-}
-
 /** A `CheckClient` that tells how it is. */
 export interface ProviderClient extends CheckClient {
+  /** Makes connections before there is a check; for a client that was made with `warm: false`. */
+  warm(): void
   status(): ClientStatus
 }

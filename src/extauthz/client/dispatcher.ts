@@ -26,7 +26,6 @@ export class Dispatcher implements CheckOwner, ProviderClient {
   readonly #waiting = new Set<PendingCheck>()
   readonly #hosts: HostSet
   #inFlight = 0
-  #retries = 0
   #closed = false
 
   /** `timeout` in milliseconds. */
@@ -54,12 +53,15 @@ export class Dispatcher implements CheckOwner, ProviderClient {
     })
   }
 
+  warm(): void {
+    if (!this.#closed) this.#hosts.warm()
+  }
+
   status(): ClientStatus {
     return {
       reachable: this.#hosts.reachable,
       inFlight: this.#inFlight,
       waiting: this.#waiting.size,
-      retries: this.#retries,
       endpoints: this.#hosts.status(),
     }
   }
@@ -80,13 +82,13 @@ export class Dispatcher implements CheckOwner, ProviderClient {
   }
 
   notProcessed(check: PendingCheck, message: string): void {
-    if (check.host !== null) check.host.counts.notProcessed++
+    if (check.host !== null) this.#events.attempted(check.host.name, 'notProcessed')
     if (check.retried) {
       this.#settle(check, 'failed', failure('unavailable', message))
       return
     }
     check.retried = true
-    this.#retries++
+    this.#events.retried()
     this.#again(check)
   }
 

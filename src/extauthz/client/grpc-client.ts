@@ -55,6 +55,10 @@ class GrpcClient implements ProviderClient {
     return this.#dispatcher.check(request, signal)
   }
 
+  warm(): void {
+    this.#dispatcher.warm()
+  }
+
   status(): ClientStatus {
     return this.#dispatcher.status()
   }

@@ -20,7 +20,7 @@ export class HostSet {
   problem = nobody
   readonly #source: EndpointSource
   readonly #makeHost: MakeHost
-  readonly #warm: boolean
+  #warm: boolean
   readonly #events: ClientEvents
   /** There may be a host for a check that waits, or none for any. */
   readonly #changed: () => void
@@ -58,6 +58,12 @@ export class HostSet {
     if (this.#warm) this.#update()
   }
 
+  warm(): void {
+    this.#warm = true
+    for (const host of this.#hosts.values()) host.warm()
+    this.#update()
+  }
+
   /** Whether some endpoint can be asked; null until that is known. */
   get reachable(): boolean | null {
     return this.#reachable
@@ -88,22 +94,21 @@ export class HostSet {
   }
 
   succeeded(host: Host): void {
-    host.counts.answered++
+    this.#events.attempted(host.name, 'answered')
     this.#outliers?.succeeded(host)
   }
 
   failed(host: Host, how: 'failed' | 'timeout'): void {
-    host.counts[how]++
+    this.#events.attempted(host.name, how)
     if (this.#has(host)) this.#outliers?.failed(host)
   }
 
   status(): EndpointStatus[] {
-    return [...this.#hosts.values()].map(({ name, state, inFlight, connections, counts }) => ({
+    return [...this.#hosts.values()].map(({ name, state, inFlight, connections }) => ({
       name,
       state,
       inFlight,
       connections,
-      counts: { ...counts },
     }))
   }
 

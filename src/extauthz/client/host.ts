@@ -1,4 +1,4 @@
-import type { EndpointCounts, EndpointState } from './client-status.ts'
+import type { EndpointState } from './client-status.ts'
 import type { Target } from './endpoints.ts'
 import { initialOutlierState, type OutlierState } from './outlier.ts'
 import type { PendingCheck } from './pending-check.ts'
@@ -17,7 +17,6 @@ export abstract class Host {
   /** `ADDRESS:PORT` or `unix:PATH`. */
   readonly name: string
   readonly outlier: OutlierState = initialOutlierState()
-  readonly counts: EndpointCounts = { answered: 0, failed: 0, timeout: 0, notProcessed: 0, ejections: 0 }
   /** What active health checks say. */
   healthy = true
   /** Checks that it was given and that have not ended. */

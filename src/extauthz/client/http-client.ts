@@ -48,6 +48,10 @@ class HttpClient implements ProviderClient {
     return this.#dispatcher.check(request, signal)
   }
 
+  warm(): void {
+    this.#dispatcher.warm()
+  }
+
   status(): ClientStatus {
     return this.#dispatcher.status()
   }

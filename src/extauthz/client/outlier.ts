@@ -69,7 +69,6 @@ export class OutlierDetection {
     const { baseEjectionTime, maxEjectionTime } = this.#options
     const time = Math.min(maxEjectionTime, baseEjectionTime * outlier.times)
     outlier.timer = setTimeout(() => this.#return(host), time).unref()
-    host.counts.ejections++
     this.#changed(host, time)
   }
 
