@@ -169,7 +169,9 @@ export class Dispatcher implements CheckOwner, ProviderClient {
       this.#waiting.delete(check)
       this.#begin(check, host)
     }
-    if (this.#waiting.size > 0 && !this.#hosts.hopeful) this.#failWaiting(this.#hosts.problem)
+    if (this.#waiting.size === 0) return
+    if (this.#hosts.hopeful) this.#hosts.grow()
+    else this.#failWaiting(this.#hosts.problem)
   }
 
   #failWaiting(message: string): void {

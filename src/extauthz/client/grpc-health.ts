@@ -11,8 +11,8 @@ import type { UnaryEnd } from './unary-connection.ts'
 
 const healthPath = '/grpc.health.v1.Health/Check'
 
-/** Asks whether a service is SERVING. An endpoint without the health protocol is taken as healthy, as gRPC's clients do. */
-export function probeGrpc(lane: GrpcLane, service: string, timeout: number): Promise<boolean> {
+/** Asks whether a service is SERVING; null where the question did not get there. An endpoint without the health protocol is taken as healthy, as gRPC's clients do. */
+export function probeGrpc(lane: GrpcLane, service: string, timeout: number): Promise<boolean | null> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => {
       call.cancel()
@@ -32,8 +32,8 @@ export function probeGrpc(lane: GrpcLane, service: string, timeout: number): Pro
   })
 }
 
-function isServing(end: UnaryEnd): boolean {
-  if (end.kind !== 'answered') return false
+function isServing(end: UnaryEnd): boolean | null {
+  if (end.kind !== 'answered') return end.kind === 'lost' ? false : null
   const response = readUnaryAnswer(end)
   if (response.kind === 'status') return response.status === String(grpcStatus.unimplemented)
   if (response.kind !== 'message') return false

@@ -237,6 +237,9 @@ class CheckCall implements UnaryCall, Attempt {
       case 'notProcessed':
         this.#check.notProcessed('the provider refused the call twice without processing it')
         break
+      case 'unsent':
+        this.#check.unsent('the connection was lost')
+        break
       default:
         end satisfies never
     }

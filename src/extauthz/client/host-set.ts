@@ -93,6 +93,11 @@ export class HostSet {
     for (const host of this.#hosts.values()) host.open()
   }
 
+  /** Checks wait although some can be asked: those make further connections. The others had their attempt. */
+  grow(): void {
+    for (const host of this.#hosts.values()) if (host.available) host.open()
+  }
+
   succeeded(host: Host): void {
     this.#events.attempted(host.name, 'answered')
     this.#outliers?.succeeded(host)

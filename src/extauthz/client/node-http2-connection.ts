@@ -100,10 +100,11 @@ class NodeHttp2Connection implements UnaryConnection {
     this.#socket.destroy()
   }
 
-  /** Whether a call that got no answer was not acted on. */
-  wasNotProcessed(stream: ClientHttp2Stream): boolean {
-    const { id } = stream
-    return id === undefined || id > this.#lastProcessed || stream.rstCode === constants.NGHTTP2_REFUSED_STREAM
+  /** The end of a call that got no answer. */
+  endWithoutAnswer({ id, rstCode }: ClientHttp2Stream): UnaryEnd {
+    if (id === undefined) return { kind: 'unsent' }
+    if (id > this.#lastProcessed || rstCode === constants.NGHTTP2_REFUSED_STREAM) return { kind: 'notProcessed' }
+    return { kind: 'lost', code: rstCode ?? 0 }
   }
 
   callEnded(): void {
@@ -206,14 +207,12 @@ class NodeCall implements Cancellable {
   }
 
   #end(connection: NodeHttp2Connection): UnaryEnd {
-    const code = this.#stream.rstCode ?? 0
     const headers = this.#headers
-    if (headers === null)
-      return connection.wasNotProcessed(this.#stream) ? { kind: 'notProcessed' } : { kind: 'lost', code }
+    if (headers === null) return connection.endWithoutAnswer(this.#stream)
     const chunks = this.#chunks
     const body = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)
     const tooLarge = this.#bytes > this.#maxBytes
-    return { kind: 'answered', headers, body, trailers: this.#trailers, tooLarge, code }
+    return { kind: 'answered', headers, body, trailers: this.#trailers, tooLarge, code: this.#stream.rstCode ?? 0 }
   }
 }
 
@@ -223,7 +222,7 @@ class Unbegun implements Cancellable {
 
   constructor(call: UnaryCall) {
     this.#call = call
-    queueMicrotask(() => this.#call?.ended({ kind: 'notProcessed' }))
+    queueMicrotask(() => this.#call?.ended({ kind: 'unsent' }))
   }
 
   cancel(): void {

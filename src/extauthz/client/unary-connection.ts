@@ -15,7 +15,7 @@ export interface UnaryConnection {
   readonly calls: number
   /** The address of our side; undefined on a Unix socket. */
   readonly localAddress: string | undefined
-  /** Begins a call. Without room it ends as not processed. */
+  /** Begins a call. Without room it ends as unsent. */
   call(call: UnaryCall): Cancellable
   /** Sends a PING; `answered` is called when its answer comes, if it does. */
   ping(answered: () => void): void
@@ -49,11 +49,10 @@ export type UnaryEnd =
   | UnaryAnswer
   /** Nothing of an answer came, and the peer may have acted on the call. `code` is HTTP/2's, 0 when there is none. */
   | { readonly kind: 'lost'; readonly code: number }
-  /**
-   * The peer did not act on the call (RFC 9113, section 8.7): it was refused (REFUSED_STREAM), is beyond the last stream
-   * of a GOAWAY, or never left.
-   */
+  /** The peer did not act on the call (RFC 9113, section 8.7): REFUSED_STREAM, or beyond the last stream of a GOAWAY. */
   | { readonly kind: 'notProcessed' }
+  /** Not a byte of it left. */
+  | { readonly kind: 'unsent' }
 
 /** What came, whole or not: final response headers, at least. */
 export interface UnaryAnswer {
