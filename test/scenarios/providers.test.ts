@@ -194,11 +194,14 @@ for (const { what, asked, start } of variants) {
       await victim.kill()
       const dead = performance.now()
       await delay(800)
-      assert.ok(load.since(dead).length > 50)
-      assert.equal(share(load.since(dead), victim), 0)
-      assertBounded(from, width)
-      assert.deepEqual(failures(load.since(dead + 100)), [])
-      await victim.start()
+      try {
+        assert.ok(load.since(dead).length > width)
+        assert.equal(share(load.since(dead), victim), 0)
+        assertBounded(from, width)
+        assert.deepEqual(failures(load.since(dead + 100)), [])
+      } finally {
+        await victim.start()
+      }
       await load.until(victim.name, 5000)
     })
 
@@ -207,13 +210,15 @@ for (const { what, asked, start } of variants) {
       const from = performance.now()
       victim.pause()
       await delay(1500)
-      // Each of the others may try it once before it is known.
-      assertBounded(from, width + 5)
-      assert.ok(share(load.since(from + 50), victim) === 0)
-      assert.ok(failures(load.since(from + 50)).length < load.since(from + 50).length / 10)
-      victim.resume()
-      const back = await load.until(victim.name, 8000)
-      assert.ok(back < 8000)
+      try {
+        // Beside those that it has, a few may be given to it before it is known.
+        assertBounded(from, width + 5)
+        assert.equal(share(load.since(from + 50), victim), 0)
+        assert.ok(load.since(from + 50).length > 2 * width)
+      } finally {
+        victim.resume()
+      }
+      await load.until(victim.name, 8000)
     })
 
     test('one is slow: nothing fails, and it is asked less', async () => {
@@ -221,11 +226,10 @@ for (const { what, asked, start } of variants) {
       await victim.take(150)
       const from = performance.now()
       await delay(1000)
-      assertBounded(from, 0)
-      const others = asked().length - 1
-      const part = share(load.since(from), victim)
-      assert.ok(part > 0 && part < 0.5 / (others + 1), `it decided ${part}`)
       await victim.take(0)
+      assertBounded(from, 0)
+      const part = share(load.since(from), victim)
+      assert.ok(part > 0 && part < 0.5 / asked().length, `it decided ${part}`)
     })
 
     test('one is slower than the timeout: it is found out', async () => {
@@ -233,8 +237,8 @@ for (const { what, asked, start } of variants) {
       await victim.take(timeout * 2)
       const from = performance.now()
       await delay(1500)
-      assertBounded(from, width + 5)
       await victim.take(0)
+      assertBounded(from, width + 5)
       await load.until(victim.name, 15_000)
     })
 
@@ -243,7 +247,7 @@ for (const { what, asked, start } of variants) {
       const dead = performance.now()
       await delay(500)
       const answers = load.since(dead)
-      assert.ok(answers.length > 20)
+      assert.ok(answers.length > width)
       assert.equal(failures(answers).length, answers.length)
       assert.ok(longest(answers) < timeout + load.lag(dead), `one waited ${longest(answers)} ms`)
       await Promise.all(asked().map((one) => one.start()))
