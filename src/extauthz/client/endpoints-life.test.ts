@@ -228,6 +228,30 @@ describe('endpoints that fail', () => {
     assert(lost >= 1 && lost <= 10, JSON.stringify([...kinds]))
   })
 
+  test('one that stops answering is found out long before the timeout, and asked over another connection', async () => {
+    const { port: behind } = await http2((stream) => reply(stream, yes))
+    let connections = 0
+    let hang = false
+    const port = await tcp((socket) => {
+      const first = ++connections === 1
+      const onward = connect({ port: behind, host: '127.0.0.1', noDelay: true }).on('error', () => {})
+      socket.on('data', (chunk) => (first && hang) || onward.write(chunk))
+      onward.on('data', (chunk) => (first && hang) || socket.write(chunk))
+      closing.push(() => onward.destroy())
+    })
+    const asked = client([port], 600_000)
+    assert.deepEqual(await asked.check(request(), never), allowed)
+    hang = true
+    const abort = new AbortController()
+    const parked = asked.check(request(), abort.signal)
+    const began = performance.now()
+    while (connections === 1 && performance.now() - began < 8000) await new Promise((done) => setTimeout(done, 50))
+    assert.deepEqual(await asked.check(request(), never), allowed)
+    abort.abort()
+    failed(await parked, 'cancelled')
+    assert.equal(connections, 2)
+  })
+
   test('one that fails checks in a row is ejected, and comes back', async () => {
     let ill = true
     const calls = { ill: 0, good: 0 }

@@ -221,7 +221,8 @@ export class HostSet {
     }
     if (reachable === this.#reachable || (!reachable && !lost)) return
     this.#reachable = reachable
-    const why = this.#hosts.size === 0 ? nobody : this.problem
+    const failing = [...this.#hosts.values()].some(({ available }) => available)
+    const why = this.#hosts.size === 0 ? nobody : failing ? 'checks fail wherever it can be reached' : this.problem
     this.#events.providerChanged(reachable, reachable ? '' : why)
   }
 }

@@ -549,6 +549,16 @@ describe('an HTTP provider that fails', () => {
     await Promise.all([...sockets].map((socket) => socket.destroyed || once(socket, 'close')))
   })
 
+  test('is asked what cannot be written: nothing is sent, and nothing is left behind', async () => {
+    const { port, seen } = await serve(answer(200))
+    const asked = createHttpClient(base, () => [{ address: '127.0.0.1', port }], { maxConnections: 1 })
+    closing.push(() => asked.close())
+    for (let i = 0; i < 3; i++)
+      failed(await asked.check(request([], '/a b'), never), 'unavailable', /could not be sent/)
+    assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert.equal(seen.length, 1)
+  })
+
   test('is asked about a connection', async () => {
     failed(await client(1).check({ ...request(), http: null }, never), 'unavailable', /connection/)
   })

@@ -8,6 +8,11 @@ import type { HttpAnswer } from './http-rules.ts'
 /** Bytes of an answer's body that are read; a larger answer is a failure. */
 const maxBodyBytes = 4 * 1024 * 1024
 
+/** With TLS, a connection is there when its handshake has ended. */
+export function whenConnected(socket: Socket, connected: () => void): void {
+  socket.once('encrypted' in socket ? 'secureConnect' : 'connect', connected)
+}
+
 export interface HttpMessage {
   readonly method: string
   readonly path: string
@@ -43,11 +48,8 @@ export class HttpExchange {
     const request = sendRequest(options)
     this.#request = request
     request.once('socket', (socket) => {
-      if (!socket.connecting) this.#connected = true
-      else
-        socket.once('connect', () => {
-          this.#connected = true
-        })
+      if (request.reusedSocket) this.#connected = true
+      else whenConnected(socket, () => (this.#connected = true))
     })
     request.once('response', (response) => this.#read(response))
     // Answers that change the protocol are no answers.

@@ -3,7 +3,7 @@ import type { Connect } from './connect.ts'
 import type { Target } from './endpoints.ts'
 import { errorCode, failure } from './failure.ts'
 import { Host, type HostListener } from './host.ts'
-import { type HttpEnd, HttpExchange, type HttpMessage } from './http-exchange.ts'
+import { type HttpEnd, HttpExchange, type HttpMessage, whenConnected } from './http-exchange.ts'
 import type { HttpRules } from './http-rules.ts'
 import type { Attempt, PendingCheck } from './pending-check.ts'
 import { ProviderAgent } from './provider-agent.ts'
@@ -93,12 +93,11 @@ export class HttpHost extends Host {
   }
 
   override ask(check: PendingCheck): void {
+    const message = this.#messageOf(check)
     const attempt = new HttpAttempt(check, (end) => this.#ended(attempt, end))
     check.attempt = attempt
     this.#attempts.add(attempt)
-    attempt.begin(this.target, this.#messageOf(check), check.retried ? () => this.#fresh() : this.#agent, () =>
-      this.#done(attempt),
-    )
+    attempt.begin(this.target, message, check.retried ? () => this.#fresh() : this.#agent, () => this.#done(attempt))
   }
 
   override late({ attempt }: PendingCheck): void {
@@ -229,7 +228,7 @@ export class HttpHost extends Host {
     }
     const timer = setTimeout(() => finish('cannot connect: not in time'), connectTimeout).unref()
     this.#reaching = stop
-    socket.once('connect', () => finish(null))
+    whenConnected(socket, () => finish(null))
     socket.on('error', (error) => finish(`cannot connect: ${errorCode(error)}`))
   }
 }
