@@ -52,10 +52,11 @@ export class ProviderClients {
 
   /** Those of `providers` that have a client of which no endpoint can be asked, or not yet. */
   unreachable(providers: readonly Provider[]): readonly Provider[] {
-    return providers.filter((provider) => {
-      const found = this.#clients.get(JSON.stringify(provider))
-      return found !== undefined && found.client.status().reachable !== true
-    })
+    const gone = new Set<string>()
+    for (const { provider, client } of this.#clients.values()) {
+      if (client.status().reachable !== true) gone.add(provider.name)
+    }
+    return providers.filter(({ name }) => gone.has(name))
   }
 
   async close(): Promise<void> {

@@ -5,6 +5,9 @@ import { socketOptions, type Target } from './endpoints.ts'
 import { errorCode } from './failure.ts'
 import type { HttpAnswer } from './http-rules.ts'
 
+/** Bytes of an answer's head: more than Envoy's 60 KiB, which are counted without what is between the lines. */
+const maxHeadBytes = 64 * 1024
+
 /** Bytes of an answer's body that are read; a larger answer is a failure. */
 const maxBodyBytes = 4 * 1024 * 1024
 
@@ -44,7 +47,8 @@ export class HttpExchange {
     const { method, path, headers, body } = message
     const connection = typeof via === 'function' ? { createConnection: via } : { agent: via }
     // Node's types do not know the flat form, which keeps order and repeats.
-    const options = { ...socketOptions(target), method, path, setHost: false, headers: headers as never, ...connection }
+    const flat = { headers: headers as never, setHost: false, maxHeaderSize: maxHeadBytes }
+    const options = { ...socketOptions(target), method, path, ...flat, ...connection }
     const request = sendRequest(options)
     this.#request = request
     request.once('socket', (socket) => {

@@ -70,6 +70,7 @@ export class ProviderTelemetry {
     })
   }
 
+  /** A provider may have several clients: what they have is added up, and it is reachable when it is for all of them. */
   watch(provider: Provider, client: ProviderClient): void {
     this.#watched.set(client, provider)
   }
@@ -81,9 +82,11 @@ export class ProviderTelemetry {
   #write(): void {
     for (const { gauge, labels } of this.#written) gauge.remove(labels)
     this.#written = []
+    const reachable = new Map<string, boolean>()
     for (const [client, { name }] of this.#watched) {
-      const { reachable, inFlight, waiting, endpoints } = client.status()
-      this.#add(this.#reachable, reachable === true ? 1 : 0, name)
+      const status = client.status()
+      const { inFlight, waiting, endpoints } = status
+      reachable.set(name, status.reachable === true && reachable.get(name) !== false)
       this.#add(this.#inFlight, inFlight, name)
       this.#add(this.#waiting, waiting, name)
       for (const state of endpointStates) {
@@ -91,6 +94,7 @@ export class ProviderTelemetry {
       }
       for (const { name: endpoint, connections } of endpoints) this.#add(this.#connections, connections, name, endpoint)
     }
+    for (const [name, is] of reachable) this.#add(this.#reachable, is ? 1 : 0, name)
   }
 
   #add(gauge: Gauge, value: number, ...labels: string[]): void {
