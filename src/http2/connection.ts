@@ -23,6 +23,8 @@ export interface ConnectionEvents {
   readonly request: TakeRequest
   /** No more streams are begun here, by the peer's wish: a client takes another connection. `code` says why. */
   goingAway(code: number): void
+  /** The peer's SETTINGS have come, first ones or others: streams that it takes at a time. */
+  settings?(maxStreams: number): void
   /** The last open stream has ended. */
   idle?(): void
   /** The last: nothing is read or written any more. */
@@ -129,7 +131,7 @@ export class Http2Connection {
 
   /** The socket has ended. */
   end(reason: string): void {
-    this.#close(ErrorCode.cancel, reason)
+    this.#close(ErrorCode.noError, reason)
   }
 
   /** Begins a request; null where `available` is false. */
@@ -259,7 +261,10 @@ export class Http2Connection {
       if (payload.length > 0) return fault(ErrorCode.frameSizeError, 'an acknowledgement says more')
       return this.#misuse.control()
     }
-    return this.#sender.settings(payload) ?? this.#misuse.control()
+    const wrong = this.#sender.settings(payload)
+    if (wrong !== null) return wrong
+    this.#events.settings?.(this.#sender.peer.maxStreams)
+    return this.#misuse.control()
   }
 
   #ping(flags: number, id: number, bytes: Buffer, from: number, to: number): Fault | null {

@@ -31,9 +31,7 @@ export function speakOver(
       return waiting === 0 && !encrypted
     },
     events: {
-      request: events.request,
-      goingAway: events.goingAway,
-      ...(events.idle === undefined ? {} : { idle: events.idle }),
+      ...events,
       closed: (code, reason) => {
         hangUp(socket)
         events.closed(code, reason)

@@ -4,6 +4,7 @@
  */
 export class MetricsRegistry {
   readonly #families = new Map<string, Family>()
+  readonly #beforeRender: (() => void)[] = []
 
   counter(name: string, help: string, labels: readonly string[] = [], maxSeries = 500): Counter {
     return this.#add(new Counter(name, help, labels, maxSeries))
@@ -24,8 +25,14 @@ export class MetricsRegistry {
     return this.#add(new Histogram(name, help, bounds, labels, maxSeries))
   }
 
+  /** Called before each `render`: sets what nobody needs to know in between. */
+  onRender(update: () => void): void {
+    this.#beforeRender.push(update)
+  }
+
   /** The whole registry as Prometheus text, families in the order in which they were made. */
   render(): string {
+    for (const update of this.#beforeRender) update()
     const lines: string[] = []
     for (const family of this.#families.values()) family.render(lines)
     return lines.length === 0 ? '' : `${lines.join('\n')}\n`
@@ -110,6 +117,11 @@ export class Counter extends Family<Cell> {
 
   inc(labels: readonly string[] = [], by = 1): void {
     this.series(labels).value += by
+  }
+
+  /** Ends the series of what is no longer there. */
+  remove(labels: readonly string[]): void {
+    this.forget(labels)
   }
 
   protected override create(): Cell {

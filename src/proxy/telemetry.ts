@@ -9,6 +9,10 @@ import type { DelegationEvents } from './delegate.ts'
 import type { RefusalCause } from './peer-refusal.ts'
 import type { UpstreamFailure } from './upstream.ts'
 
+/** Lines about checks of one provider that have no answer, in so many milliseconds. */
+const unansweredLines = 10
+const unansweredPeriod = 10_000
+
 /** What the proxy tells about itself. */
 export class Telemetry implements DelegationEvents {
   readonly log: Logger
@@ -24,6 +28,7 @@ export class Telemetry implements DelegationEvents {
   readonly #open: Gauge
   readonly #failures: Counter
   readonly #egress: Counter
+  readonly #unansweredLines = new WeakMap<Provider, { since: number; lines: number; suppressed: number }>()
 
   constructor(log: Logger, decisions: ((entry: DecisionLogEntry) => void) | null, metrics: MetricsRegistry) {
     this.log = log
@@ -83,14 +88,25 @@ export class Telemetry implements DelegationEvents {
 
   asked(provider: Provider, outcome: CheckOutcome): void {
     this.#checks.inc([provider.name, outcome.kind === 'error' ? outcome.reason : outcome.kind])
-    if (outcome.kind === 'error' && outcome.reason !== 'cancelled') {
-      this.log.warn('provider cannot be asked', {
-        provider: provider.name,
-        reason: outcome.reason,
-        message: outcome.message,
-        failOpen: provider.failOpen,
-      })
+    if (outcome.kind === 'error' && outcome.reason !== 'cancelled') this.#unanswered(provider, outcome)
+  }
+
+  /** A provider that is down would bring a line for each request. */
+  #unanswered(provider: Provider, { reason, message }: Extract<CheckOutcome, { kind: 'error' }>): void {
+    const now = performance.now()
+    let told = this.#unansweredLines.get(provider)
+    if (told === undefined || now - told.since > unansweredPeriod) {
+      told = { since: now, lines: 0, suppressed: told?.suppressed ?? 0 }
+      this.#unansweredLines.set(provider, told)
     }
+    if (++told.lines > unansweredLines) {
+      told.suppressed++
+      return
+    }
+    const { name, failOpen } = provider
+    const suppressed = told.suppressed === 0 ? {} : { suppressed: told.suppressed }
+    told.suppressed = 0
+    this.log.warn('provider cannot be asked', { provider: name, reason, message, failOpen, ...suppressed })
   }
 
   cache(delegation: string, provider: Provider, event: CacheEvent): void {

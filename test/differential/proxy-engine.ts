@@ -109,7 +109,7 @@ async function configured(
     identifyPeer: (peer: X509Certificate) => peerIdentity(peer, trusted, Date.now()),
     forwardedClientCert: (peer: X509Certificate) => forwardedClientCertificate(id, peer),
   }
-  const clients = new ProviderClients(() => mesh)
+  const clients = new ProviderClients(() => mesh, silent, new MetricsRegistry())
   providers.push(clients)
   const config = configure({
     mesh,

@@ -60,6 +60,12 @@ export const up: Command = {
       choices: ['text', 'json'],
       help: 'decisions as text or json (default: text on a terminal)',
     },
+    {
+      name: 'ready-when',
+      value: 'WHAT',
+      choices: ['proxy', 'providers'],
+      help: 'ready when everything listens (proxy, the default), or when also every provider without failOpen answers',
+    },
     { name: 'health-port', value: 'N', help: 'readiness on this port (default 15021; 0: not served)' },
     { name: 'metrics-port', value: 'N', help: 'Prometheus metrics (default 15020; 0: not served)' },
     { name: 'admin-port', value: 'N', help: 'what is loaded, on a loopback address (default 15000; 0: not served)' },

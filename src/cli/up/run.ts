@@ -14,7 +14,6 @@ import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
 import { isGateway } from './gateways.ts'
 import { readCertificateOrigin } from './identities.ts'
-import { probeProviders } from './probe.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
 import { socketProblems } from './socket-problems.ts'
@@ -38,6 +37,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     jwksProxy: proxyEnvironment(io),
     strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
+    readyWhen: args.value('ready-when') === 'providers' ? ('providers' as const) : ('proxy' as const),
   }
   const since = await look(files.watched)
   const plan = await readPlan(input, placement, args, io)
@@ -82,7 +82,6 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     noteGateways(plan, args, io)
     announce(runtime, new Map(), args, io)
     io.stderr(`${style(io.color.stderr && !args.flag('no-color')).green('ready')}\n`)
-    void probeProviders(runtime, logger)
     await stopped(stop)
     watcher.close()
     await admin.close()

@@ -32,6 +32,8 @@ export interface RuntimeOptions {
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
   readonly decisions: (entry: DecisionLogEntry) => void
+  /** What has to be there before this is ready: what it serves, or also the providers that fail closed. */
+  readonly readyWhen: 'proxy' | 'providers'
   /** As in `ConfigureInput`. */
   readonly dropEnvoyHeaders: boolean
 }
@@ -69,7 +71,7 @@ export class Runtime {
     const { logger } = options
     this.#authorizers = new Authorizers(logger)
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
-    this.#clients = new ProviderClients(() => this.#plan.mesh)
+    this.#clients = new ProviderClients(() => this.#plan.mesh, logger, this.metrics)
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
     this.#keys = createJwksCache({
       fetch: createHttpFetch({ ca: options.jwksCa, resolve, proxy: options.jwksProxy }),
@@ -80,17 +82,22 @@ export class Runtime {
     this.#verifier = createTokenVerifier({ logger, metrics: this.metrics })
   }
 
+  /** Whether listeners are up, and every provider that `readyWhen` asks for can be asked. */
   get ready(): boolean {
-    return this.#proxy?.ready ?? false
+    if (this.#proxy?.ready !== true) return false
+    if (this.#options.readyWhen === 'proxy') return true
+    const needed = this.#providers().filter(({ failOpen }) => !failOpen)
+    return this.#clients.unreachable(needed).length === 0
   }
 
   get plan(): Plan {
     return this.#plan
   }
 
-  /** What does not work but keeps nothing from running: issuers whose keys cannot be fetched. */
+  /** What does not work but keeps nothing from running: issuers whose keys cannot be fetched, providers that are gone. */
   notes(): readonly string[] {
-    return this.#keys.problems()
+    const gone = this.#clients.unreachable(this.#providers())
+    return [...this.#keys.problems(), ...gone.map(({ name }) => `provider ${name}: no endpoint answers`)]
   }
 
   /** By listener id. */
@@ -105,8 +112,17 @@ export class Runtime {
     return applied
   }
 
-  /** Those that requests wait for: a CUSTOM policy names them, or a Delegation that they enforce. */
-  providers(): readonly Provider[] {
+  async close(): Promise<void> {
+    await this.#queue
+    await this.#proxy?.close()
+    await this.#clients.close()
+    await this.#authorizers.close()
+    this.#keys.close()
+    this.#identities.close()
+  }
+
+  /** Those that some CUSTOM policy names. */
+  #providers(): readonly Provider[] {
     const { authorizationPolicies, delegations, config } = this.#plan.mesh
     const used = new Set([
       ...authorizationPolicies.map((policy) => policy.provider),
@@ -115,19 +131,6 @@ export class Runtime {
       ),
     ])
     return config.providers.filter((provider) => used.has(provider.name))
-  }
-
-  endpoints(provider: Provider) {
-    return this.#clients.endpoints(provider)
-  }
-
-  async close(): Promise<void> {
-    await this.#queue
-    await this.#proxy?.close()
-    await this.#clients.close()
-    await this.#authorizers.close()
-    this.#keys.close()
-    this.#identities.close()
   }
 
   async #apply(plan: Plan): Promise<readonly RunProblem[]> {

@@ -5,6 +5,7 @@ import { createServer, type Server } from 'node:http'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { allow, createAuthorizer } from '../../extauthz/index.ts'
 import { type Answer, folderOf, program, root, sallyport, start } from '../terminal.test.fixture.ts'
 
 /** Nothing but the proxies, and nothing of the user's. */
@@ -149,6 +150,48 @@ test('certificates that cannot be had keep the proxy from starting', async (t) =
   const pem = join(cwd, 'a.pem')
   await refused(up('--cert', pem, '--key', pem, '--ca', pem), 3, /^certificates: error: .*a\.pem/m)
   await refused(up('--jwks-ca', 'absent.pem'), 3, /^error: absent\.pem: no such file or folder$/m)
+})
+
+test('readiness waits for providers where it is told to, and health names those that are gone', async (t) => {
+  const port = await freePort()
+  const health = await freePort()
+  const metrics = await freePort()
+  const cwd = exampleIn(t, 'opa')
+  edit(cwd, 'mesh.yaml', (text) => text.replaceAll('9191', String(port)))
+  const argv = [
+    'up',
+    '-f',
+    'mesh.yaml',
+    '--workload',
+    'default/httpbin-with-opa',
+    '--ca-dir',
+    'ca',
+    '--admin-port',
+    '0',
+  ]
+  const ports = ['--health-port', String(health), '--metrics-port', String(metrics)]
+  const app = await application(t)
+  const place = ['--listen', '80=127.0.0.1:0', '--app', `127.0.0.1:${app}`]
+  const up = start(t, [...argv, ...ports, ...place, '--ready-when', 'providers'], { cwd })
+  await up.hears(/^ready$/m)
+  const readiness = async () => {
+    const answer = await fetch(`http://127.0.0.1:${health}/healthz/ready`)
+    return [answer.status, await answer.text()]
+  }
+  await up.hears(/does not answer/)
+  assert.deepEqual(await readiness(), [503, 'not ready\nprovider opa.local: no endpoint answers\n'])
+  const gauge = async () => {
+    const text = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text()
+    return /^sallyport_provider_reachable\{provider="opa.local"\} (.)$/m.exec(text)?.[1]
+  }
+  assert.equal(await gauge(), '0')
+  const authorizer = createAuthorizer({ check: () => allow() })
+  t.after(() => authorizer.close({ grace: 0 }))
+  await authorizer.listen({ grpc: `127.0.0.1:${port}` })
+  await up.hears(/provider opa\.local answers/)
+  assert.deepEqual(await readiness(), [200, 'ready\n'])
+  assert.equal(await gauge(), '1')
+  assert.equal((await up.stop()).code, 0)
 })
 
 test('a provider that does not answer at start is a warning, and what it would decide is refused', async (t) => {

@@ -7,7 +7,10 @@ export interface Endpoint {
   readonly port: number
 }
 
-/** Asked at every check: an empty list means that there is nobody to ask. */
+/**
+ * Asked at every check: an empty list means that there is nobody to ask. The same array means the same endpoints, so
+ * that nothing has to be compared.
+ */
 export type EndpointSource = () => readonly Endpoint[]
 
 /** Where a socket connects to. */
@@ -23,75 +26,85 @@ const systemLookup: Lookup = async (name) => (await lookup(name, { all: true }))
 /** Milliseconds for which an answer of DNS is used, and a failure remembered. */
 const fresh = 5000
 const freshFailure = 1000
-const maxNames = 64
+/** Endpoints beyond these are left out, as are addresses of one name. */
+const maxEndpoints = 256
 const maxAddresses = 64
 
 interface Entry {
   addresses: readonly string[]
   /** On the clock of `performance.now`. */
   refreshAt: number
-  pending: Promise<void> | null
+  pending: boolean
+  /** Whether a lookup has ended. */
+  known: boolean
 }
 
 /** Resolves endpoints. A name whose answer is old is still used while a new one is on its way. */
 export class Resolver {
   readonly #lookup: Lookup
-  readonly #entries = new Map<string, Entry>()
+  readonly #changed: () => void
+  #entries = new Map<string, Entry>()
 
-  constructor(lookup: Lookup = systemLookup) {
+  /** `changed`: what is known of a name is something else now. */
+  constructor(lookup: Lookup = systemLookup, changed: () => void = () => {}) {
     this.#lookup = lookup
+    this.#changed = changed
   }
 
-  /** A promise only when a name has to be waited for. */
-  resolve(endpoints: readonly Endpoint[]): readonly Target[] | Promise<readonly Target[]> {
-    const pending: Promise<void>[] = []
-    for (const { address } of endpoints) {
-      if (!isName(address)) continue
-      const entry = this.#refresh(address)
-      if (entry.addresses.length === 0 && entry.pending !== null) pending.push(entry.pending)
+  /** Whether a name has still to be waited for. */
+  get pending(): boolean {
+    for (const entry of this.#entries.values()) if (!entry.known) return true
+    return false
+  }
+
+  /** What is known now, without repeats; looks up the names whose answer is missing or old, and forgets all others. */
+  targets(endpoints: readonly Endpoint[]): readonly Target[] {
+    const entries = new Map<string, Entry>()
+    const targets = new Map<string, Target>()
+    const add = (target: Target) => {
+      if (targets.size < maxEndpoints) targets.set(target.key, target)
     }
-    if (pending.length === 0) return this.#targets(endpoints)
-    return Promise.all(pending).then(() => this.#targets(endpoints))
+    for (const { address, port } of endpoints.slice(0, maxEndpoints)) {
+      if (address.startsWith('unix:')) add({ kind: 'unix', key: address, path: socketPath(address) })
+      // A workload that nothing is known of but its name has no address; a port that there cannot be is no endpoint.
+      else if (address === '' || port < 1 || port > 65535) continue
+      else if (isIP(address) !== 0) add(tcpTarget(address, port))
+      else {
+        const entry = entries.get(address) ?? this.#entries.get(address) ?? newEntry()
+        entries.set(address, entry)
+        for (const host of entry.addresses) add(tcpTarget(host, port))
+      }
+    }
+    this.#entries = entries
+    for (const [name, entry] of entries) this.#refresh(name, entry)
+    return [...targets.values()]
   }
 
-  #refresh(name: string): Entry {
-    const now = performance.now()
-    const entry = this.#entries.get(name) ?? this.#add(name)
-    if (entry.pending !== null || now < entry.refreshAt) return entry
-    entry.pending = this.#lookup(name).then(
-      (addresses) => {
-        entry.addresses = addresses.slice(0, maxAddresses)
-        entry.refreshAt = performance.now() + fresh
-        entry.pending = null
-      },
-      () => {
-        // Old addresses are better than none, as with Envoy's STRICT_DNS.
-        entry.refreshAt = performance.now() + freshFailure
-        entry.pending = null
-      },
+  #refresh(name: string, entry: Entry): void {
+    if (entry.pending || performance.now() < entry.refreshAt) return
+    entry.pending = true
+    const done = (addresses: readonly string[], again: number) => {
+      const same = entry.known && addresses.join() === entry.addresses.join()
+      entry.addresses = addresses
+      entry.refreshAt = performance.now() + again
+      entry.pending = false
+      entry.known = true
+      if (!same && this.#entries.get(name) === entry) this.#changed()
+    }
+    this.#lookup(name).then(
+      (addresses) => done(addresses.slice(0, maxAddresses), fresh),
+      // Old addresses are better than none, as with Envoy's STRICT_DNS.
+      () => done(entry.addresses, freshFailure),
     )
-    return entry
-  }
-
-  #add(name: string): Entry {
-    const [oldest] = this.#entries.keys()
-    if (this.#entries.size >= maxNames && oldest !== undefined) this.#entries.delete(oldest)
-    const entry: Entry = { addresses: [], refreshAt: 0, pending: null }
-    this.#entries.set(name, entry)
-    return entry
-  }
-
-  #targets(endpoints: readonly Endpoint[]): Target[] {
-    return endpoints.flatMap(({ address, port }): Target[] => {
-      if (address.startsWith('unix:')) return [{ kind: 'unix', key: address, path: socketPath(address) }]
-      const addresses = isName(address) ? (this.#entries.get(address)?.addresses ?? []) : [address]
-      return addresses.map((host): Target => ({ kind: 'tcp', key: `${host} ${port}`, host, port }))
-    })
   }
 }
 
-function isName(address: string): boolean {
-  return isIP(address) === 0 && !address.startsWith('unix:')
+function newEntry(): Entry {
+  return { addresses: [], refreshAt: 0, pending: false, known: false }
+}
+
+function tcpTarget(host: string, port: number): Target {
+  return { kind: 'tcp', key: `${host} ${port}`, host, port }
 }
 
 /** `unix:/path` and `unix:///path` are the same. */

@@ -107,6 +107,49 @@ describe('gRPC client and a provider that fails', () => {
       /compressed/,
     ],
     [
+      'a flag that means nothing',
+      (stream) => reply(stream, Buffer.concat([Buffer.from([2]), yes.subarray(1)])),
+      'unavailable',
+      /malformed/,
+    ],
+    [
+      'a length beyond what follows',
+      (stream) => reply(stream, Buffer.concat([Buffer.from([0, 0xff, 0xff, 0xff, 0xff]), yes.subarray(5)])),
+      'unavailable',
+      /not one message/,
+    ],
+    [
+      'text that is no UTF-8',
+      // status { code: 7 }, denied_response { body: "\xff" }
+      (stream) => reply(stream, frameMessage(Buffer.from('0a0208071203' + '1a01ff', 'hex'))),
+      'unavailable',
+      /no CheckResponse/,
+    ],
+    [
+      'a reset after its headers',
+      (stream) => {
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' })
+        setTimeout(() => stream.close(constants.NGHTTP2_REFUSED_STREAM), 20)
+      },
+      'unavailable',
+      /cut short/,
+    ],
+    [
+      'an RPC status that is said twice',
+      (stream) => reply(stream, yes, { 'grpc-status': ['0', '0'] as never }),
+      'unavailable',
+      /RPC status malformed/,
+    ],
+    [
+      'informational headers without end',
+      (stream) => {
+        for (let i = 0; i < 500; i++) stream.additionalHeaders({ ':status': 103 })
+        stream.close(constants.NGHTTP2_INTERNAL_ERROR)
+      },
+      'unavailable',
+      /./,
+    ],
+    [
       'garbage in a frame',
       (stream) => reply(stream, frameMessage(Buffer.from('garbage!'))),
       'unavailable',
@@ -161,6 +204,29 @@ describe('gRPC client and a provider that fails', () => {
     })
   }
 
+  test('fields that nobody knows are passed over, and informational headers before an answer too', async () => {
+    const { port } = await http2((stream) => {
+      stream.additionalHeaders({ ':status': 103 })
+      // Field 1000, a string, beside status { code: 0 }.
+      reply(stream, frameMessage(Buffer.from('0a00' + 'c23e0161', 'hex')))
+    })
+    assert.deepEqual(await client([port]).check(request(), never), allowed)
+  })
+
+  test("an answer after the deadline is nobody's, and the connection goes on", async () => {
+    let calls = 0
+    const { port, sessions } = await http2((stream) => {
+      if (calls++ > 0) reply(stream, yes)
+      else setTimeout(() => stream.destroyed || reply(stream, yes), 120)
+    })
+    const asked = client([port], 80)
+    failed(await asked.check(request(), never), 'timeout')
+    assert.deepEqual(await asked.check(request(), never), allowed)
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    assert.deepEqual(await asked.check(request(), never), allowed)
+    assert.equal(sessions.length, 1)
+  })
+
   test('garbage instead of HTTP/2 is a failure', async () => {
     const port = await tcp((socket) => socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'))
     failed(await client([port]).check(request(), never), 'unavailable')
@@ -196,7 +262,7 @@ describe('gRPC client and a provider that fails', () => {
         })
         return
       }
-      const onward = connect(behind, '127.0.0.1').on('error', () => {})
+      const onward = connect({ port: behind, host: '127.0.0.1', noDelay: true }).on('error', () => {})
       socket.pipe(onward).pipe(socket)
       closing.push(() => onward.destroy())
     })
@@ -222,7 +288,7 @@ describe('gRPC client and a provider that fails', () => {
     let connections = 0
     const port = await tcp((socket) => {
       connections++
-      const onward = connect(behind, '127.0.0.1').on('error', () => {})
+      const onward = connect({ port: behind, host: '127.0.0.1', noDelay: true }).on('error', () => {})
       socket.on('data', (bytes) => swallow || onward.write(bytes))
       onward.on('data', (bytes) => swallow || socket.write(bytes))
       closing.push(() => onward.destroy())

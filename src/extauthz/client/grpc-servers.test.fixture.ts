@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import type { Buffer } from 'node:buffer'
+import { setMaxListeners } from 'node:events'
 import type { IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo, Server } from 'node:net'
@@ -13,8 +14,8 @@ import { CheckResponseSchema } from '../../proto/gen/envoy/service/auth/v3/exter
 import type { CheckClient, CheckOutcome, CheckRequest } from '../check.ts'
 import { frameMessage } from '../grpc-framing.ts'
 import type { Endpoint } from './endpoints.ts'
-import type { ClientOptions } from './failure.ts'
 import { createGrpcClient } from './grpc-client.ts'
+import type { ClientOptions } from './options.ts'
 
 export const closing: (() => unknown)[] = []
 /** Ends what a test started. */
@@ -24,6 +25,7 @@ export async function closeAll(): Promise<void> {
 
 export const silent: Logger = { level: 'error', debug() {}, info() {}, warn() {}, error() {} }
 export const never: AbortSignal = new AbortController().signal
+setMaxListeners(0, never)
 
 export const provider: GrpcProvider = {
   kind: 'grpc',
@@ -81,7 +83,7 @@ export async function http2(handler: Handler): Promise<{ port: number; sessions:
 /** A server of raw bytes. */
 export async function tcp(onConnection: (socket: import('node:net').Socket) => void): Promise<number> {
   const sockets = new Set<import('node:net').Socket>()
-  const server = createTcpServer((socket) => {
+  const server = createTcpServer({ noDelay: true }, (socket) => {
     sockets.add(socket.on('error', () => {}))
     onConnection(socket)
   })

@@ -387,12 +387,151 @@ describe('an HTTP provider that fails', () => {
     ['sends half its body', 'HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab'],
     ['sends a chunk that never ends', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab'],
     ['switches protocols', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n'],
+    ['sends informational answers and no other', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(50)],
+    ['sends a status of four digits', 'HTTP/1.1 2000 OK\r\ncontent-length: 0\r\n\r\n'],
+    ['sends two lengths', 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\ncontent-length: 1\r\n\r\nx'],
+    [
+      'sends a length and chunks',
+      'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
+    ],
     ['sends NUL in a header', 'HTTP/1.1 200 OK\r\nx-a: a\0b\r\ncontent-length: 0\r\n\r\n'],
     ['sends too large a body', `HTTP/1.1 403 No\r\ncontent-length: 4194305\r\n\r\n${'x'.repeat(4_194_305)}`],
   ]
   for (const [what, bytes] of answers) {
     test(what, async () => failed(await client(await raw(bytes, true)).check(request(), never), 'unavailable'))
   }
+
+  const second = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'
+  for (const [when, write] of [
+    ['at once', (socket: Socket) => socket.write(`HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno${second}`)],
+    [
+      'later',
+      (socket: Socket) => {
+        socket.write('HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno')
+        setTimeout(() => socket.write(second), 30)
+      },
+    ],
+  ] as const) {
+    test(`sends more than it promised, ${when}: it is no answer to the next check`, async () => {
+      let connections = 0
+      const server = createTcpServer((socket) => {
+        connections++
+        socket.on('error', () => {}).on('data', () => write(socket))
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      closing.push(() => server.close())
+      const asked = client((server.address() as AddressInfo).port)
+      for (let i = 0; i < 3; i++) {
+        const outcome = await asked.check(request(), never)
+        assert.deepEqual([outcome.kind, outcome.kind === 'deny' && outcome.status], ['deny', 403])
+        await new Promise((resolve) => setTimeout(resolve, 80))
+      }
+      assert.equal(connections, 3)
+      await asked.close()
+    })
+  }
+
+  test('redirects without saying where to: a denial all the same', async () => {
+    const outcome = await ask({}, answer(302))
+    assert.deepEqual([outcome.kind, outcome.kind === 'deny' && outcome.status], ['deny', 302])
+  })
+
+  test('answers with a status that there is not, and is taken at its first one', async () => {
+    const outcome = await client(
+      await raw('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 700 What\r\ncontent-length: 0\r\n\r\n', false),
+    ).check(request(), never)
+    assert.deepEqual([outcome.kind, outcome.kind === 'deny' && outcome.status], ['deny', 403])
+  })
+
+  test('closed a kept connection behind a check: made again only if its method may be repeated', async () => {
+    // Serves one request a connection, then reads the next and closes without a byte.
+    const methods: string[] = []
+    const server = createTcpServer((socket) => {
+      let answered = 0
+      socket
+        .on('error', () => {})
+        .on('data', (bytes) => {
+          methods.push(String(bytes).split(' ', 1)[0] as string)
+          if (answered++ === 0) socket.write(second)
+          else socket.destroy()
+        })
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    closing.push(() => server.close())
+    const asked = client((server.address() as AddressInfo).port)
+    assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert.equal((await asked.check(request([], '/', null, 'DELETE'), never)).kind, 'allow')
+    assert.equal((await asked.check(request(), never)).kind, 'allow')
+    failed(await asked.check(request([], '/', null, 'POST'), never), 'unavailable', /exchange failed/)
+    assert.deepEqual(methods, ['GET', 'DELETE', 'DELETE', 'GET', 'POST'])
+    await asked.close()
+  })
+
+  test('is one of several: the others are asked, and it is again when it is back', async () => {
+    const gone = createTcpServer().listen(0, '127.0.0.1')
+    await once(gone, 'listening')
+    const { port } = gone.address() as AddressInfo
+    await new Promise((resolve) => gone.close(resolve))
+    const good = await serve(answer(200))
+    const asked = createHttpClient(base, () => [
+      { address: '127.0.0.1', port },
+      { address: '127.0.0.1', port: good.port },
+    ])
+    closing.push(() => asked.close())
+    for (let i = 0; i < 20; i++) assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert.equal(good.seen.length, 20)
+    let back = 0
+    const server = createServer((_message, response) => {
+      back++
+      response.end()
+    })
+    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+    closing.push(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const late = performance.now() + 5000
+    while (back === 0 && performance.now() < late) assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert(back > 0)
+  })
+
+  test('is watched: what fails its health checks is passed over', async () => {
+    let healthy = true
+    const calls: string[] = []
+    const serveWatched = (name: string) =>
+      serve((message, response) => {
+        if (message.url === '/healthz') response.statusCode = name === 'ill' && !healthy ? 503 : 200
+        else calls.push(name)
+        response.end()
+      })
+    const [ill, well] = [await serveWatched('ill'), await serveWatched('well')]
+    const asked = createHttpClient(base, () => [ill, well].map(({ port }) => ({ address: '127.0.0.1', port })), {
+      health: { interval: 20, path: '/healthz' },
+    })
+    closing.push(() => asked.close())
+    healthy = false
+    const unhealthy = () => asked.status().endpoints.some(({ state }) => state === 'unhealthy')
+    const late = performance.now() + 5000
+    while (!unhealthy() && performance.now() < late) await new Promise((resolve) => setTimeout(resolve, 10))
+    calls.length = 0
+    for (let i = 0; i < 20; i++) assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert.deepEqual([...new Set(calls)], ['well'])
+  })
+
+  test('is asked with what is left of the time when a check is made again', async () => {
+    const told: number[] = []
+    const { port } = await serve((message, response) => {
+      told.push(Number(message.headers['x-envoy-expected-rq-timeout-ms']))
+      if (told.length === 2) setTimeout(() => response.destroy(), 60)
+      else response.end()
+    })
+    const asked = client(port)
+    assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert.equal((await asked.check(request(), never)).kind, 'allow')
+    const [, before = 0, again = 0] = told
+    assert.equal(before, 2000)
+    assert(again <= 1945 && again > 1000, String(told))
+  })
 
   test('closed the connection that was kept', async () => {
     const { port, seen, sockets } = await serve(answer(200))
@@ -408,6 +547,16 @@ describe('an HTTP provider that fails', () => {
     const { port, sockets } = await serve(() => abort.abort())
     failed(await client(port).check(request(), abort.signal), 'cancelled')
     await Promise.all([...sockets].map((socket) => socket.destroyed || once(socket, 'close')))
+  })
+
+  test('is asked what cannot be written: nothing is sent, and nothing is left behind', async () => {
+    const { port, seen } = await serve(answer(200))
+    const asked = createHttpClient(base, () => [{ address: '127.0.0.1', port }], { maxConnections: 1 })
+    closing.push(() => asked.close())
+    for (let i = 0; i < 3; i++)
+      failed(await asked.check(request([], '/a b'), never), 'unavailable', /could not be sent/)
+    assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert.equal(seen.length, 1)
   })
 
   test('is asked about a connection', async () => {
