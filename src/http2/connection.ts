@@ -280,6 +280,7 @@ export class Http2Connection {
     if (to - from < 8) return fault(ErrorCode.frameSizeError, 'a GOAWAY is cut off')
     this.#peerGoingAway = true
     const last = readUint32(bytes, from) & 0x7fff_ffff
+    this.#events.goingAway(readUint32(bytes, from + 4))
     if (this.#role === 'client') {
       // The peer has not read these and will not: whoever asked may ask another.
       for (const stream of this.#streams.all().filter((one) => one.id > last)) {
@@ -288,7 +289,6 @@ export class Http2Connection {
         stream.events?.reset(ErrorCode.refusedStream, 'the peer is going away')
       }
     }
-    this.#events.goingAway(readUint32(bytes, from + 4))
     return this.#misuse.control()
   }
 
