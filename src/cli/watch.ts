@@ -1,7 +1,7 @@
 import { type FSWatcher, watch as watchFolder } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { type FolderEntry, walkFolder } from './folders.ts'
+import { type FolderEntry, walkFolder } from '../source/folders.ts'
 
 export interface Watcher {
   /** Resolves when changes are noticed at once, and no more only by looking. */

@@ -1,7 +1,7 @@
+import { InputFiles } from '../../source/input-files.ts'
 import { analyze as analyzeMesh } from '../../tools/analyze/analyze.ts'
 import { type Args, type Command, FILE, NAMESPACE, type Program, UsageError } from '../command.ts'
 import { isUnparsable, sortDiagnostics } from '../diagnostics.ts'
-import { InputFiles } from '../files.ts'
 import { github } from '../findings/github.ts'
 import { sarif } from '../findings/sarif.ts'
 import { text } from '../findings/text.ts'
