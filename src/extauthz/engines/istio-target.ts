@@ -1,6 +1,5 @@
-import type { Authentication, RequestAuthenticator } from '../../authn/authentication.ts'
+import type { RequestAuthenticator } from '../../authn/authentication.ts'
 import { asBytes } from '../../match/bytes.ts'
-import type { HeaderMap } from '../../match/header-map.ts'
 import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../../mesh/attach.ts'
 import { gatewayTopologyFor } from '../../mesh/gateway-topology.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
@@ -16,18 +15,8 @@ import { lower } from '../../policy/lower.ts'
 import { type Answer, allow, deny } from '../server/answer.ts'
 import type { AuthorizerConnection, AuthorizerRequest } from '../server/request.ts'
 import { pathReadings } from './path-readings.ts'
-import {
-  clientIp,
-  headersOf,
-  metadataOf,
-  type Needs,
-  needsOf,
-  peerOf,
-  readConnection,
-  sniOf,
-  withParts,
-} from './request-facts.ts'
-import { changesBetween, NO_CHANGES } from './token-changes.ts'
+import { type AuthenticatedRequest, authenticate } from './request-authentication.ts'
+import { clientIp, metadataOf, type Needs, needsOf, peerOf, readConnection, sniOf, withParts } from './request-facts.ts'
 import type { TokenRules } from './token-keys.ts'
 
 /** The policies of one workload, or of one service behind a waypoint, which decide as its proxy would. */
@@ -75,26 +64,14 @@ export class IstioTarget {
     const { needs } = this.#http
     const connection = this.#connection(request, needs.kinds.has('sni') ? sniOf(request.attributes) : '', needs)
     if ('refusal' in connection) return connection.refusal
-    const path = asBytes(request.path)
-    if (pathReadings(path, this.#mesh.config.pathNormalization) === null) return deny({ status: 400 })
-    const headers = headersOf(request)
-    if (this.#authenticator === null) return this.#decide(request, connection.facts, headers, null, path)
-    const sent = headers.clone()
-    const then = (authentication: Authentication): Answer => {
-      if (authentication.kind === 'rejected') {
-        const { status, body, wwwAuthenticate, details } = authentication
-        this.#logger.debug('refused', { workload: this.#name, phase: 'authn', details })
-        const challenge = wwwAuthenticate === null ? {} : { 'www-authenticate': wwwAuthenticate }
-        return deny({ status, headers: challenge, body })
-      }
-      const { claims } = authentication
-      const facts = { claims, sent }
-      return this.#decide(request, connection.facts, headers, facts, authentication.path)
-    }
-    const { method, scheme, host } = request
-    const asked = { method: asBytes(method), scheme, host: asBytes(host), path, headers }
-    const authentication = this.#authenticator.authenticate(asked, this.#now())
-    return authentication instanceof Promise ? authentication.then(then) : then(authentication)
+    if (this.#readings(asBytes(request.path)) === null) return deny({ status: 400 })
+    return authenticate(
+      this.#authenticator,
+      request,
+      this.#now(),
+      (authenticated) => this.#decide(request, connection.facts, authenticated),
+      ({ details }) => this.#logger.debug('refused', { workload: this.#name, phase: 'authn', details }),
+    )
   }
 
   checkConnection(connection: AuthorizerConnection): Answer {
@@ -132,21 +109,23 @@ export class IstioTarget {
     return { refusal: deny() }
   }
 
+  #readings(path: string): readonly string[] | null {
+    return pathReadings(path, this.#mesh.config.pathNormalization)
+  }
+
   #decide(
     request: AuthorizerRequest,
     connection: ConnectionFacts,
-    headers: HeaderMap,
-    authenticated: Authenticated | null,
-    path: string,
+    { claims, path, headers }: AuthenticatedRequest,
   ): Answer {
     const { decider, needs } = this.#http
-    const readings = pathReadings(path, this.#mesh.config.pathNormalization)
+    const readings = this.#readings(path)
     if (readings === null) return deny({ status: 400 })
     const remoteIp = clientIp(headers, connection.sourceIp, this.#hops)
     const head = { method: asBytes(request.method), host: asBytes(request.host), scheme: request.scheme, remoteIp }
-    const factsOf = (path: string, lines: HeaderMap) => {
+    const factsOf = (path: string, lines: typeof headers) => {
       const facts = Facts.ofRequest(connection, { ...head, path, headers: lines })
-      facts.authenticated(path, authenticated?.claims ?? null)
+      facts.authenticated(path, claims)
       if (needs.kinds.has('metadata')) facts.metadata = metadataOf(request)
       return facts
     }
@@ -158,7 +137,7 @@ export class IstioTarget {
       const verdict = decider.decide(facts)
       if (verdict.kind === 'deny') return this.#refuse(verdict)
     }
-    return allow(authenticated === null ? NO_CHANGES : changesBetween(authenticated.sent, headers))
+    return allow()
   }
 
   #refuse({ phase, policy }: Extract<Verdict, { readonly kind: 'deny' }>): Answer {
@@ -177,10 +156,4 @@ export class IstioTarget {
 interface Enforcement {
   readonly decider: Decider
   readonly needs: Needs
-}
-
-interface Authenticated {
-  readonly claims: Facts['claims']
-  /** As the request came. */
-  readonly sent: HeaderMap
 }
