@@ -517,8 +517,8 @@ test('Authorizer', () => {
     wrong('{ istio: { paths: [a], workload: b, workloadFrom: { contextExtension: c } } }'),
     /^SP106 6:47 a workload is named once/,
   )
-  assert.match(wrong('{ cedar: { policies: a, principal: token } }'), /^SP105 6:37 a principal of tokens needs/)
-  assert.match(wrong('{ cedar: { policies: a, principal: me } }'), /^SP106 6:37 `me` is not one of `source`, `token`/)
+  assert.match(wrong('{ cedar: { policies: a, principal: token } }'), /^SP105 6:35 a principal of tokens needs/)
+  assert.match(wrong('{ cedar: { policies: a, principal: me } }'), /^SP106 6:35 `me` is not one of `source`, `token`/)
   assert.match(one('  grpc: { listen: x:1 }\n  engine: {}\n') ?? '', /^SP105 6:3 an engine is required/)
   assert.match(one('  engine: { module: { path: a } }\n') ?? '', /^SP105 4:1 an authorizer needs an address/)
   assert.match(

@@ -1,12 +1,12 @@
 import { isCelError } from '@bufbuild/cel'
 import type { RequestAuthenticator } from '../../authn/authentication.ts'
-import type { HeaderMap } from '../../match/header-map.ts'
 import { type Answer, deny } from '../server/answer.ts'
 import type { Checks } from '../server/judge.ts'
 import { answerOf } from './cel-answer.ts'
 import type { CelExpression } from './cel-expression.ts'
 import { requestVariables, tcpVariables } from './cel-variables.ts'
 import type { EngineOptions } from './engine.ts'
+import { textsOf } from './header-texts.ts'
 import { pathReadings } from './path-readings.ts'
 import { authenticate } from './request-authentication.ts'
 
@@ -56,15 +56,4 @@ export function createCelChecks(
 /** Without what stands in quotes, behind a colon or in brackets. */
 function reasonOf({ message }: Error): string {
   return /^[\w ]+/.exec(message)?.[0].trim().slice(0, 100) ?? 'error'
-}
-
-/** One text for each name; repeated lines are joined. */
-export function textsOf(headers: HeaderMap): Map<string, string> {
-  const texts = new Map<string, string>()
-  for (const [name, bytes] of headers) {
-    const value = Buffer.from(bytes, 'latin1').toString('utf8')
-    const before = texts.get(name)
-    texts.set(name, before === undefined ? value : `${before},${value}`)
-  }
-  return texts
 }

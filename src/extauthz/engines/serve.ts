@@ -12,6 +12,13 @@ export interface ServedAuthorizer {
   close(): Promise<void>
 }
 
+/** Checks that wait for something may still look at what they were made with, until they are too late. */
+function retire({ close }: Loaded, timeout: number): void {
+  if (close !== undefined) setTimeout(close, timeout + 1000).unref()
+}
+
+type Loaded = Extract<EngineLoading, { readonly kind: 'loaded' }>
+
 export interface LoadedEngine {
   readonly kind: 'loaded'
   /** From now on this engine decides. */
@@ -44,7 +51,7 @@ export async function serveAuthorizer(
   let used = first
   let checks: Checks = first.checks
   /** Loaded, and nobody has said yet whether it is to be used. */
-  let next: typeof first | null = null
+  let next: Loaded | null = null
   const server = createAuthorizer({
     check: (request) => checks.check(request),
     checkConnection: (connection) => checks.checkConnection?.(connection) ?? deny(),
@@ -70,7 +77,7 @@ export async function serveAuthorizer(
             next = null
             used = loading
             checks = loading.checks
-            before.close?.()
+            retire(before, resource.timeout)
           }
           return { kind: 'loaded', use }
         },
