@@ -121,7 +121,9 @@ export class IstioTarget {
     const { decider, needs } = this.#http
     const readings = this.#readings(path)
     if (readings === null) return deny({ status: 400 })
-    const remoteIp = clientIp(headers, connection.sourceIp, this.#hops)
+    const remoteIp = needs.kinds.has('remoteIp')
+      ? clientIp(headers, connection.sourceIp, this.#hops)
+      : connection.sourceIp
     const head = { method: asBytes(request.method), host: asBytes(request.host), scheme: request.scheme, remoteIp }
     const factsOf = (path: string, lines: typeof headers) => {
       const facts = Facts.ofRequest(connection, { ...head, path, headers: lines })

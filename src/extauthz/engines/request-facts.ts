@@ -35,7 +35,7 @@ export type ReadConnection =
   | { readonly kind: 'connection'; readonly connection: ConnectionFacts }
   | { readonly kind: 'untold'; readonly attribute: string }
 
-/** An address that is in no block. Nothing looks at it: what the rules look at has been told. */
+/** Stands for what no rule looks at. */
 const UNTOLD: IpAddress = parseSocketIp('0.0.0.0') as IpAddress
 
 /**
@@ -48,17 +48,17 @@ export function readConnection(
   sni: string,
   { kinds }: Needs,
 ): ReadConnection {
-  const sourceIp = parseSocketIp(source.ip)
-  const destinationIp = parseSocketIp(destination.ip)
-  if (sourceIp === null && (kinds.has('sourceIp') || kinds.has('remoteIp'))) return untold('source.ip')
-  if (destinationIp === null && kinds.has('destinationIp')) return untold('destination.ip')
+  const sourceIp = kinds.has('sourceIp') || kinds.has('remoteIp') ? parseSocketIp(source.ip) : UNTOLD
+  const destinationIp = kinds.has('destinationIp') ? parseSocketIp(destination.ip) : UNTOLD
+  if (sourceIp === null) return untold('source.ip')
+  if (destinationIp === null) return untold('destination.ip')
   if (destination.port === 0 && kinds.has('port')) return untold('destination.port')
   return {
     kind: 'connection',
     connection: {
       peer,
-      sourceIp: sourceIp ?? UNTOLD,
-      destinationIp: destinationIp ?? UNTOLD,
+      sourceIp,
+      destinationIp,
       destinationPort: destination.port,
       sni: asciiLower(asBytes(sni)),
     },
@@ -97,7 +97,8 @@ export function metadataOf({ attributes }: AuthorizerRequest | AuthorizerConnect
 }
 
 export function headersOf({ headerLines }: AuthorizerRequest): HeaderMap {
-  const headers = HeaderMap.from(headerLines.map(([name, value]) => [asBytes(name), asBytes(value)] as const))
+  const headers = new HeaderMap()
+  for (const [name, value] of headerLines) headers.append(asBytes(name), asBytes(value))
   joinRepeatedHeaders(headers)
   return headers
 }
@@ -108,6 +109,7 @@ export function headersOf({ headerLines }: AuthorizerRequest): HeaderMap {
  * there when it is one of them; whether it was, nobody knows any more, so that what is refused either way is refused.
  */
 export function withParts(headers: HeaderMap, needs: Needs, request: AuthorizerRequest): HeaderMap | null {
+  if (needs.headers.size === 0) return null
   let found = false
   const lines: [string, string][] = []
   for (const [name, value] of headers) {
