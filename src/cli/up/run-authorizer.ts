@@ -2,6 +2,7 @@ import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger } from '../../observe/log.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { type Args, UsageError } from '../command.ts'
+import { readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
@@ -26,7 +27,13 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
   const paint = style(io.color.stderr && !args.flag('no-color'))
   const level = args.flag('verbose') ? 'debug' : 'info'
   const logger = createLogger({ level, write: io.stderr, now: io.now, format: 'text' })
-  const authorizers = new Authorizers(logger, { now: io.now, keys: { proxy: proxyEnvironment(io) } })
+  const authorizers = new Authorizers(logger, {
+    now: io.now,
+    keys: {
+      ca: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
+      proxy: proxyEnvironment(io),
+    },
+  })
   try {
     const apply = async (wanted: typeof resources): Promise<boolean> => {
       const change = await authorizers.prepare(wanted)
