@@ -5,7 +5,7 @@ import { type Answer, allow, deny } from '../server/answer.ts'
 import type { Checks } from '../server/judge.ts'
 import { connectionContext, requestContext, type Wanted } from './cedar-context.ts'
 import type { CedarEntities } from './cedar-entities.ts'
-import type { Cedar } from './cedar-library.ts'
+import type { CedarDecider } from './cedar-library.ts'
 import { ACTION, ANONYMOUS, CONNECTION, PRINCIPAL, RESOURCE } from './cedar-names.ts'
 import type { CedarSchema } from './cedar-schema.ts'
 import type { EngineOptions } from './engine.ts'
@@ -14,13 +14,12 @@ import { pathReadings } from './path-readings.ts'
 import { authenticate } from './request-authentication.ts'
 import { principalOf } from './token-principal.ts'
 
-/** Policies that Cedar has parsed, under a name of its own, and what goes with each question. */
+/** Parsed policies, and what goes with each question. */
 export interface PreparedCedar {
-  readonly cedar: Cedar
-  readonly policySet: string
+  readonly decider: CedarDecider
   /** Policies that forbid, by name. */
   readonly forbids: ReadonlySet<string>
-  readonly schema: (CedarSchema & { readonly name: string }) | null
+  readonly schema: CedarSchema | null
   readonly entities: CedarEntities
   /** The parts of the context that policies look at. */
   readonly wanted: Wanted
@@ -35,18 +34,16 @@ export function createCedarChecks(
   authenticator: RequestAuthenticator | null,
   { logger, now = Date.now }: EngineOptions,
 ): Checks {
-  const { cedar, policySet, forbids, schema, entities, wanted } = prepared
+  const { decider, forbids, schema, entities, wanted } = prepared
   const decide = (who: string, action: string, resources: readonly [string, ...string[]], context: Context): Answer => {
     const principalUid: TypeAndId = { type: PRINCIPAL, id: who }
     const actionUid: TypeAndId = { type: ACTION, id: action }
-    const answer = cedar.statefulIsAuthorized({
+    const answer = decider.isAuthorized({
       principal: principalUid,
       action: actionUid,
       resource: { type: RESOURCE, id: resources[0] },
       context: schema === null ? context : schema.project(action, context),
       entities: entities.reachable(principalUid, actionUid, resources),
-      preparsedPolicySetId: policySet,
-      ...(schema === null ? {} : { preparsedSchemaName: schema.name, validateRequest: true }),
     })
     if (answer.type === 'failure') {
       logger.warn('the request does not fit the schema, or cannot be written for Cedar, and is refused', { action })

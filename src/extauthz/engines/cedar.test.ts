@@ -252,3 +252,14 @@ when { context.auth.claims.roles.contains("admin") && context.auth.claims.level 
   const bad = await ask(bearer(claims, Buffer.from('another')))
   assert.equal(bad.kind === 'deny' && bad.status, 401)
 })
+
+test('a policy that the library breaks on leaves the one that decides alone', async () => {
+  const good = judgeOf(await load({ policies: 'permit(principal, action, resource);' }), logger)
+  const deep = `permit(principal, action, resource) when { ${'('.repeat(5000)}true${')'.repeat(5000)} };`
+  const broken = await load({ policies: deep })
+  assert.match(broken.kind === 'failed' ? broken.message : '', /policy\.cedar: Cedar breaks on it/)
+  assert.equal((await good.ask()).kind, 'allow')
+  const next = await load({ policies: 'forbid(principal, action, resource);' })
+  assert.equal(next.kind, 'loaded')
+  assert.equal((await good.ask()).kind, 'allow')
+})

@@ -1,11 +1,9 @@
-import { randomUUID } from 'node:crypto'
-import type { Schema } from '@cedar-policy/cedar-wasm/nodejs'
 import type { CedarEngine } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
 import { AuthenticationFiles } from './authentication-files.ts'
 import { createCedarChecks } from './cedar-checks.ts'
 import { CedarEntities, entitiesIn, readEntities } from './cedar-entities.ts'
-import { type Cedar, loadCedar } from './cedar-library.ts'
+import { type Cedar, CedarDecider, freshCedar, isTrap } from './cedar-library.ts'
 import { type CedarFile, problemIn, readPolicies } from './cedar-policies.ts'
 import { type CedarSchema, readSchema } from './cedar-schema.ts'
 import { contextPartsOf } from './cedar-wanted.ts'
@@ -17,45 +15,48 @@ export function createCedarEngine(engine: CedarEngine, options: EngineOptions): 
   const files = new AuthenticationFiles(engine.tokens, options)
   return {
     async load(): Promise<EngineLoading> {
-      const cedar = await loadCedar()
-      const policies = await readPolicies(engine.policies, cedar)
-      if (policies.kind === 'failed') return policies
-      const schema = engine.schema === null ? null : await readSchema(engine.schema, cedar)
-      if (schema?.kind === 'failed') return schema
-      const found = schema === null ? [] : validate(policies.files, schema.schema, cedar, options.logger)
-      if (found.length > 0) return failedWith(found)
-      const entities =
-        engine.entities === null
-          ? ({ kind: 'read', entities: [] } as const)
-          : await readEntities(engine.entities, schema?.schema ?? null, cedar)
-      if (entities.kind === 'failed') return entities
-      const authentication = await files.load()
-      if (authentication.kind === 'failed') return authentication
-
-      const all = policies.files.flatMap((file) => file.policies)
-      const id = randomUUID()
-      prepare(cedar, id, Object.fromEntries(all.map(({ name, text }) => [name, text])), schema?.schema.schema ?? null)
-      const json = all.map((policy) => policy.json)
-      const prepared = {
-        cedar,
-        policySet: id,
-        forbids: new Set(all.filter((policy) => policy.json.effect === 'forbid').map(({ name }) => name)),
-        schema: schema === null ? null : { ...schema.schema, name: id },
-        entities: new CedarEntities(entities.entities, entitiesIn(json), schema?.schema.nested ?? true),
-        // A schema may require what no policy looks at.
-        wanted: schema === null ? contextPartsOf(json) : () => true,
-      }
-      return {
-        kind: 'loaded',
-        checks: createCedarChecks(prepared, engine.principal, authentication.authenticator, options),
-        close() {
-          authentication.release()
-          // The library has no way to forget, but a set of its name can be replaced by an empty one.
-          prepare(cedar, id, {}, schema === null ? null : '')
-        },
+      try {
+        return await load(engine, files, options)
+      } catch (error) {
+        if (!isTrap(error)) throw error
+        return { kind: 'failed', message: `${engine.policies}: Cedar breaks on it: it may be nested too deeply` }
       }
     },
     close: () => files.close(),
+  }
+}
+
+async function load(engine: CedarEngine, files: AuthenticationFiles, options: EngineOptions): Promise<EngineLoading> {
+  const cedar = freshCedar()
+  const policies = await readPolicies(engine.policies, cedar)
+  if (policies.kind === 'failed') return policies
+  const schema = engine.schema === null ? null : await readSchema(engine.schema, cedar)
+  if (schema?.kind === 'failed') return schema
+  const found = schema === null ? [] : validate(policies.files, schema.schema, cedar, options.logger)
+  if (found.length > 0) return failedWith(found)
+  const entities = engine.entities === null ? null : await readEntities(engine.entities, schema?.schema ?? null, cedar)
+  if (entities?.kind === 'failed') return entities
+
+  const all = policies.files.flatMap((file) => file.policies)
+  const json = all.map((policy) => policy.json)
+  const prepared = {
+    decider: new CedarDecider(cedar, {
+      policies: Object.fromEntries(all.map(({ name, text }) => [name, text])),
+      schema: schema?.schema.schema ?? null,
+    }),
+    forbids: new Set(all.filter((policy) => policy.json.effect === 'forbid').map(({ name }) => name)),
+    schema: schema?.schema ?? null,
+    entities: new CedarEntities(entities?.entities ?? [], entitiesIn(json), schema?.schema.nested ?? true),
+    // A schema may require what no policy looks at.
+    wanted: schema === null ? contextPartsOf(json) : () => true,
+  }
+  const authentication = await files.load()
+  if (authentication.kind === 'failed') return authentication
+  const { authenticator, release } = authentication
+  return {
+    kind: 'loaded',
+    checks: createCedarChecks(prepared, engine.principal, authenticator, options),
+    close: release,
   }
 }
 
@@ -69,15 +70,4 @@ function validate(files: readonly CedarFile[], { schema }: CedarSchema, cedar: C
     }
     return answer.validationErrors.map(({ error }) => problemIn(file, text, error))
   })
-}
-
-/** Throws where Cedar refuses what it has accepted before. */
-function prepare(cedar: Cedar, id: string, policies: Record<string, string>, schema: Schema | null): void {
-  const answers = [
-    cedar.preparsePolicySet(id, { staticPolicies: policies }),
-    ...(schema === null ? [] : [cedar.preparseSchema(id, schema)]),
-  ]
-  for (const answer of answers) {
-    if (answer.type === 'failure') throw new Error(answer.errors[0]?.message ?? 'Cedar refused the policies')
-  }
 }
