@@ -1,4 +1,4 @@
-import { type CelFunc, CelScalar, celFunc, celMethod } from '@bufbuild/cel'
+import { type CelFunc, CelScalar, celEnv, celFunc, celMethod, isCelError } from '@bufbuild/cel'
 import { strings } from '@bufbuild/cel/ext'
 import { blockContains, parseIp, parseIpBlock } from '../../match/ip.ts'
 import { boundText, type CelBudget } from './cel-budget.ts'
@@ -18,6 +18,9 @@ export function functionsOf(budget: CelBudget): CelFunc[] {
     celMethod('replace', STRING, [STRING, STRING, INT], STRING, function (from, to, count) {
       return replace(this, from, to, count < 0n ? Number.POSITIVE_INFINITY : Number(count))
     }),
+    celMethod('matches', STRING, [STRING], BOOL, function (pattern) {
+      return matches(this, pattern)
+    }),
     celFunc('base64.decode', [STRING], BYTES, decodeBase64),
     celFunc('base64.encode', [BYTES], STRING, (bytes) => Buffer.from(bytes).toString('base64')),
     celFunc('isCIDR', [STRING], BOOL, (text) => parseIpBlock(text) !== null),
@@ -33,6 +36,18 @@ export function functionsOf(budget: CelBudget): CelFunc[] {
     }),
   ]
 }
+
+const standard = celEnv().funcs.find('matches')
+
+/** The library's own, on texts that it is done with soon: some patterns take microseconds for each character. */
+function matches(text: string, pattern: string): boolean {
+  if (text.length > LONGEST_MATCHED) throw new Error(`a text of more than ${LONGEST_MATCHED} characters is not matched`)
+  const result = standard?.call(0, text, [pattern])
+  if (typeof result === 'boolean') return result
+  throw isCelError(result) ? result : new Error('no regular expression')
+}
+
+const LONGEST_MATCHED = 64 * 1024
 
 function replace(text: string, from: string, to: string, most: number): string {
   const found = from === '' ? text.length + 1 : text.split(from).length - 1

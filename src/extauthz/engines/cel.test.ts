@@ -151,6 +151,9 @@ test('macros over what a client makes long are bounded, whatever is made of the 
   assert.equal(await decided(`!(${nested}) || request.path != ''`, { path }), '403')
   assert.equal(await decided(nested, { path: '/a/b' }), 'allow')
   assert.ok(performance.now() - began < 3000)
+  const evil = { body: Buffer.from(`${'a'.repeat(100_000)}b`) }
+  assert.equal(await decided("!request.body.matches('^(a+)+$')", evil), '403')
+  assert.equal(await decided("!request.body.matches('^(a+)+$')", { body: Buffer.from('aab') }), 'allow')
   const grown = "request.path.replace('', request.path).replace('', request.path).size() > 0"
   assert.equal(await decided(grown, { path }), '403')
 })
