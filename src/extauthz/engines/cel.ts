@@ -1,7 +1,8 @@
 import type { AuthorizerEngine } from '../../mesh/authorizer.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import { AuthenticationFiles } from './authentication-files.ts'
-import type { CelProblem } from './cel-expression.ts'
+import { createCelChecks } from './cel-checks.ts'
+import { type CelProblem, compileCel } from './cel-expression.ts'
 import type { Engine, EngineLoading, EngineOptions } from './engine.ts'
 import { failedWith } from './policy-files.ts'
 import { readTextFile } from './text-file.ts'
@@ -18,9 +19,6 @@ export function createCelEngine(
     async load(): Promise<EngineLoading> {
       const file = await readTextFile(path, MOST_BYTES)
       if (file.kind === 'failed') return file
-      // The library is big, and most processes have no use for it.
-      const { compileCel } = await import('./cel-expression.ts')
-      const { createCelChecks } = await import('./cel-checks.ts')
       const compiled = compileCel(file.text)
       if (compiled.kind === 'problems') return failedWith(compiled.problems.map((one) => problemIn(path, one)))
       const authentication = await files.load()

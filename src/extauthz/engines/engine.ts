@@ -3,11 +3,9 @@ import type { AuthorizerEngine } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { MetricsRegistry } from '../../observe/metrics.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
+import { consoleLogger } from '../server/console-logger.ts'
 import type { Checks } from '../server/judge.ts'
-import { createCedarEngine } from './cedar.ts'
-import { createCelEngine } from './cel.ts'
 import { before } from './deadline.ts'
-import { createIstioEngine } from './istio.ts'
 import { loadModule } from './module.ts'
 
 /** What loading an engine's files gave, or why there is nothing to check with. */
@@ -52,7 +50,9 @@ export interface Engine {
 
 const LOAD_TIMEOUT = 10_000
 
-export function createEngine(engine: AuthorizerEngine, options: EngineOptions): Engine {
+/** Without a logger, warnings go to the console. */
+export function createEngine(engine: AuthorizerEngine, given: Partial<EngineOptions> = {}): Engine {
+  const options: EngineOptions = { logger: consoleLogger, ...given }
   const { load, close } = engineOf(engine, options)
   const timeout = options.loadTimeout ?? LOAD_TIMEOUT
   return {
@@ -69,7 +69,7 @@ export function createEngine(engine: AuthorizerEngine, options: EngineOptions): 
 }
 
 /** Loads the files of an engine once. Never throws. */
-export function loadEngine(engine: AuthorizerEngine, options: EngineOptions): Promise<EngineLoading> {
+export function loadEngine(engine: AuthorizerEngine, options: Partial<EngineOptions> = {}): Promise<EngineLoading> {
   return createEngine(engine, options).load()
 }
 
@@ -82,11 +82,11 @@ function engineOf(engine: AuthorizerEngine, options: EngineOptions): Engine {
     case 'module':
       return { load: () => loadModule(engine.path), close: nothing }
     case 'istio':
-      return createIstioEngine(engine, options)
+      return onceNeeded(async () => (await import('./istio.ts')).createIstioEngine(engine, options))
     case 'cel':
-      return createCelEngine(engine, options)
+      return onceNeeded(async () => (await import('./cel.ts')).createCelEngine(engine, options))
     case 'cedar':
-      return createCedarEngine(engine, options)
+      return onceNeeded(async () => (await import('./cedar.ts')).createCedarEngine(engine, options))
     case 'rego':
     case 'opa':
       return { load: () => Promise.resolve(unavailable(engine.kind)), close: nothing }
@@ -96,6 +96,18 @@ function engineOf(engine: AuthorizerEngine, options: EngineOptions): Engine {
 }
 
 function nothing(): void {}
+
+/** Each engine brings code that the others have no use for. */
+function onceNeeded(make: () => Promise<Engine>): Engine {
+  let made: Promise<Engine> | null = null
+  return {
+    async load() {
+      made ??= make()
+      return (await made).load()
+    },
+    close: () => void made?.then((engine) => engine.close()),
+  }
+}
 
 function unavailable(kind: string): EngineLoading {
   return { kind: 'failed', message: `the engine \`${kind}\` is not available in this version` }

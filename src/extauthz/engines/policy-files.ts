@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { MeshLoader } from '../../mesh/load.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import { MeshValidator } from '../../mesh/validate.ts'
@@ -10,7 +11,7 @@ export type ReadPolicies =
   | { readonly kind: 'read'; readonly mesh: Mesh }
   | Extract<EngineLoading, { readonly kind: 'failed' }>
 
-/** Istio's resources in files and folders (absolute), read anew as they change. */
+/** Istio's resources in files and folders, read anew as they change. */
 export class PolicyFiles {
   readonly #files: InputFiles
   readonly #loader: MeshLoader
@@ -18,7 +19,7 @@ export class PolicyFiles {
   readonly #logger: Logger
 
   constructor(paths: readonly string[], namespace: string, logger: Logger) {
-    this.#files = new InputFiles(paths, { cwd: '/', stdin: nobody })
+    this.#files = new InputFiles(paths, { cwd: resolve('.'), stdin: nobody })
     this.#loader = new MeshLoader({ defaultNamespace: namespace })
     this.#logger = logger
   }
