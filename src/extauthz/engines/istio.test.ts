@@ -197,6 +197,7 @@ test('what policies look at and the question does not tell refuses', async () =>
     ['{ rules: [{ from: [{ source: { notRemoteIpBlocks: ["10.0.0.0/8"] } }] }] }', '403'],
     ['{ action: DENY, rules: [{ to: [{ operation: { ports: ["8080"] } }] }] }', '403'],
     ['{ action: DENY, rules: [{ when: [{ key: destination.ip, values: ["10.0.0.2"] }] }] }', '403'],
+    ['{ action: DENY, rules: [{ from: [{ source: { namespaces: ["web"] } }] }] }', '403'],
     ['{ action: DENY, rules: [{ to: [{ operation: { methods: ["POST"] } }] }] }', 'allow'],
   ]
   for (const [spec, expected] of rows) {

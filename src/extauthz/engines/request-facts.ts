@@ -53,6 +53,8 @@ export function readConnection(
   if (sourceIp === null) return untold('source.ip')
   if (destinationIp === null) return untold('destination.ip')
   if (destination.port === 0 && kinds.has('port')) return untold('destination.port')
+  // Without a peer's address nobody looked for its certificate either.
+  if (peer === '' && source.ip === '' && kinds.has('peer')) return untold('source.principal')
   return {
     kind: 'connection',
     connection: {
