@@ -1,12 +1,10 @@
 import { createReadStream } from 'node:fs'
 import { resolve } from 'node:path'
+import { readFailure, readText } from '../source/read-text.ts'
 import type { Io } from './io.ts'
 
 /** Input that cannot be read: exit code 3. */
 export class InvalidInput extends Error {}
-
-/** Bytes of one text that is read whole. */
-const MOST_BYTES = 256 * 1024 * 1024
 
 /** A file's text, or that of standard input for `-`. Throws InvalidInput. */
 export async function readInput(path: string, io: Io): Promise<string> {
@@ -15,18 +13,6 @@ export async function readInput(path: string, io: Io): Promise<string> {
   } catch (error) {
     throw new InvalidInput(`${path}: ${readFailure(error)}`)
   }
-}
-
-/** Text in UTF-8, without a byte order mark. Throws what the stream throws, and where the text is none or too long. */
-export async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
-  const parts: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of chunks) {
-    size += chunk.length
-    if (size > MOST_BYTES) throw new Error(`more than ${MOST_BYTES >> 20} MiB`)
-    parts.push(chunk)
-  }
-  return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(parts))
 }
 
 /** One line of input; `text` is null where it is too long or no UTF-8. */
@@ -87,31 +73,5 @@ function decode(bytes: Uint8Array): string | null {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     return null
-  }
-}
-
-/** Why a file cannot be read, in words. */
-export function readFailure(error: unknown): string {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOENT':
-      return 'no such file or folder'
-    case 'ENOTDIR':
-      return 'a part of the path is no folder'
-    case 'EACCES':
-    case 'EPERM':
-      return 'permission denied'
-    case 'EISDIR':
-      return 'is a folder'
-    case 'ELOOP':
-      return 'symbolic links lead in a circle'
-    case 'ENAMETOOLONG':
-      return 'the name is too long'
-    case 'EMFILE':
-    case 'ENFILE':
-      return 'too many open files'
-    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
-      return 'the file is not UTF-8 text'
-    default:
-      return error instanceof Error ? error.message : String(error)
   }
 }

@@ -1,7 +1,7 @@
 import { type FSWatcher, watch as watchFolder } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { type FolderEntry, walkFolder } from './folders.ts'
+import { type FolderEntry, walkFolder } from '../source/folders.ts'
 
 export interface Watcher {
   /** Resolves when changes are noticed at once, and no more only by looking. */
@@ -171,7 +171,7 @@ export async function look(paths: readonly string[]): Promise<Sight> {
 }
 
 /** What the commands read, and what those files name. */
-const MATTERS = /\.(ya?ml|json|[cm]?[jt]s|pem|crt|key)$/
+const MATTERS = /\.(ya?ml|json|[cm]?[jt]s|cel|cedar|cedarschema|rego|wasm|gz|pem|crt|key)$/
 
 async function walk(folder: string, folders: Set<string>): Promise<string[]> {
   const paths: string[] = []

@@ -4,7 +4,9 @@
  * request passes only when it answered `allow`.
  */
 
+export type { AuthorizerEngine } from '../mesh/authorizer.ts'
 export type { Fields, Logger } from '../observe/log.ts'
+export { createEngine, type Engine, type EngineLoading, type EngineOptions } from './engines/engine.ts'
 export type { BearerChallenge } from './sdk/bearer-challenge.ts'
 export { bearerChallenge } from './sdk/bearer-challenge.ts'
 export { bearerToken } from './sdk/bearer-token.ts'

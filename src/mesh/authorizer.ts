@@ -1,4 +1,4 @@
-import type { Resource } from './resource.ts'
+import type { Labels, Resource } from './resource.ts'
 
 /** `sallyport.dev` Authorizer: an embedded external authorization server. */
 export interface Authorizer extends Resource {
@@ -15,33 +15,60 @@ export interface Authorizer extends Resource {
 export type AuthorizerEngine =
   /** TypeScript or JavaScript. */
   | { readonly kind: 'module'; readonly path: string }
-  /** Istio's own resources: files or folders. */
-  | { readonly kind: 'istio'; readonly paths: readonly string[] }
+  | IstioEngine
   /** A `.rego` file, a folder of them, a `.wasm` file, or a bundle (`.tar.gz`) of `opa build`. */
   | { readonly kind: 'rego'; readonly path: string; readonly query: string }
   /** A server of the Open Policy Agent: its address, and the query as a path of its Data API or as `data.a.b`. */
   | { readonly kind: 'opa'; readonly url: string; readonly query: string }
-  | { readonly kind: 'cel'; readonly path: string }
-  | {
-      readonly kind: 'cedar'
-      readonly policies: string
-      readonly entities: string | null
-      readonly schema: string | null
-    }
+  /** A `.cel` file that holds an expression, or a YAML file that holds several. */
+  | { readonly kind: 'cel'; readonly path: string; readonly tokens: readonly string[] }
+  | CedarEngine
+
+/** Istio's own resources decide, as they would for one workload. */
+export interface IstioEngine {
+  readonly kind: 'istio'
+  /** Files or folders. */
+  readonly paths: readonly string[]
+  /** Of resources, and of a workload, that name none: the Authorizer's. */
+  readonly namespace: string
+  /**
+   * Which workload policies are those of. `only`: the only one of the files. `named`: this one; with labels it need not be
+   * in the files. `contextExtension`: each request names it, in what the proxy's configuration adds to it.
+   */
+  readonly workload:
+    | { readonly kind: 'only' }
+    | { readonly kind: 'named'; readonly name: string; readonly labels: Labels | null }
+    | { readonly kind: 'contextExtension'; readonly key: string }
+}
+
+export interface CedarEngine {
+  readonly kind: 'cedar'
+  /** A `.cedar` file, or a folder of them. */
+  readonly policies: string
+  /** JSON, as Cedar writes entities. */
+  readonly entities: string | null
+  /** `.cedarschema`, or `.json`. */
+  readonly schema: string | null
+  /** Files of RequestAuthentication by which tokens are verified. */
+  readonly tokens: readonly string[]
+  /** Who asks: the workload behind the connection, or whoever the token names. */
+  readonly principal: 'source' | 'token'
+}
 
 /** The files and folders that an engine is made of, which are worth watching. */
 export function pathsOf(engine: AuthorizerEngine): readonly string[] {
   switch (engine.kind) {
     case 'module':
     case 'rego':
-    case 'cel':
       return [engine.path]
+    case 'cel':
+      return [engine.path, ...engine.tokens]
     case 'istio':
       return engine.paths
     case 'opa':
       return []
     case 'cedar':
-      return [engine.policies, engine.entities, engine.schema].filter((path) => path !== null)
+      return [engine.policies, engine.entities, engine.schema, ...engine.tokens].filter((path) => path !== null)
     default:
       return engine satisfies never
   }
@@ -52,16 +79,18 @@ export function placed(engine: AuthorizerEngine, place: (path: string) => string
   switch (engine.kind) {
     case 'module':
     case 'rego':
-    case 'cel':
       return { ...engine, path: place(engine.path) }
+    case 'cel':
+      return { ...engine, path: place(engine.path), tokens: engine.tokens.map(place) }
     case 'istio':
       return { ...engine, paths: engine.paths.map(place) }
     case 'opa':
       return engine
     case 'cedar': {
-      const { policies, entities, schema } = engine
+      const { policies, entities, schema, tokens } = engine
       const optional = (path: string | null) => (path === null ? null : place(path))
-      return { kind: 'cedar', policies: place(policies), entities: optional(entities), schema: optional(schema) }
+      const own = { policies: place(policies), entities: optional(entities), schema: optional(schema) }
+      return { ...engine, ...own, tokens: tokens.map(place) }
     }
     default:
       return engine satisfies never

@@ -466,7 +466,17 @@ test('Authorizer', () => {
   assert.deepEqual(decoded?.engine, { kind: 'module', path: 'dir/a.ts' })
   const engineOf = (engine: string) =>
     mesh(text(`  http: { listen: "[::1]:80" }\n  engine: ${engine}\n`)).authorizers[0]?.engine
-  assert.deepEqual(engineOf('{ istio: { paths: [p/, /q] } }'), { kind: 'istio', paths: ['dir/p/', '/q'] })
+  const istio = { kind: 'istio', paths: ['dir/p/', '/q'], namespace: 'default' }
+  const only = { kind: 'only' }
+  assert.deepEqual(engineOf('{ istio: { paths: [p/, /q] } }'), { ...istio, workload: only })
+  assert.deepEqual(engineOf('{ istio: { paths: [p/, /q], workload: a/b, labels: { app: b } } }'), {
+    ...istio,
+    workload: { kind: 'named', name: 'a/b', labels: { app: 'b' } },
+  })
+  assert.deepEqual(engineOf('{ istio: { paths: [p/, /q], workloadFrom: { contextExtension: w } } }'), {
+    ...istio,
+    workload: { kind: 'contextExtension', key: 'w' },
+  })
   const query = 'data.envoy.authz.allow'
   assert.deepEqual(engineOf('{ rego: { path: p.rego } }'), { kind: 'rego', path: 'dir/p.rego', query })
   assert.deepEqual(engineOf('{ opa: { url: "http://x", query: data.a } }'), {
@@ -474,19 +484,41 @@ test('Authorizer', () => {
     url: 'http://x',
     query: 'data.a',
   })
-  assert.deepEqual(engineOf('{ cel: { path: p.cel } }'), { kind: 'cel', path: 'dir/p.cel' })
+  assert.deepEqual(engineOf('{ cel: { path: p.cel, tokens: [t.yaml] } }'), {
+    kind: 'cel',
+    path: 'dir/p.cel',
+    tokens: ['dir/t.yaml'],
+  })
   assert.deepEqual(engineOf('{ cedar: { policies: p.cedar } }'), {
     kind: 'cedar',
     policies: 'dir/p.cedar',
     entities: null,
     schema: null,
+    tokens: [],
+    principal: 'source',
   })
+  const cedar = engineOf('{ cedar: { policies: p/, schema: s, tokens: [t.yaml] } }')
+  assert.deepEqual(cedar?.kind === 'cedar' ? [cedar.schema, cedar.tokens, cedar.principal] : [], [
+    'dir/s',
+    ['dir/t.yaml'],
+    'token',
+  ])
   const one = (spec: string) => problems(text(spec))[0]
   assert.match(one('  grpc: { listen: x:1 }\n  engine: { rego: {} }\n') ?? '', /^SP105 6:13 `path` is required/)
   assert.match(
     one('  grpc: { listen: x:1 }\n  engine: { rego: { path: a }, cel: { path: b } }\n') ?? '',
     /^SP106 6:32 an Authorizer has one engine/,
   )
+  const wrong = (engine: string) => one(`  grpc: { listen: x:1 }\n  engine: ${engine}\n`) ?? ''
+  assert.match(wrong('{ istio: { paths: [] } }'), /^SP105 6:13 the engine needs files/)
+  assert.match(wrong('{ istio: { paths: [a], labels: { a: b } } }'), /^SP105 6:34 `labels` need a workload/)
+  assert.match(wrong('{ istio: { paths: [a], workload: a b } }'), /^SP106 6:34 `a b` is not the name of a workload/)
+  assert.match(
+    wrong('{ istio: { paths: [a], workload: b, workloadFrom: { contextExtension: c } } }'),
+    /^SP106 6:47 a workload is named once/,
+  )
+  assert.match(wrong('{ cedar: { policies: a, principal: token } }'), /^SP105 6:35 a principal of tokens needs/)
+  assert.match(wrong('{ cedar: { policies: a, principal: me } }'), /^SP106 6:35 `me` is not one of `source`, `token`/)
   assert.match(one('  grpc: { listen: x:1 }\n  engine: {}\n') ?? '', /^SP105 6:3 an engine is required/)
   assert.match(one('  engine: { module: { path: a } }\n') ?? '', /^SP105 4:1 an authorizer needs an address/)
   assert.match(

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { HeaderMap } from '../match/header-map.ts'
 import { type IpAddress, parseIp, printIp } from '../match/ip.ts'
+import { remoteIpOf } from '../match/remote-ip.ts'
 import { readEdgeHead } from './edge-head.ts'
-import { remoteIpOf } from './remote-ip.ts'
 
 const strict = { forwardClientCertificate: 'SANITIZE_SET', dropEnvoyHeaders: false } as const
 const ip = (text: string): IpAddress => parseIp(text) ?? assert.fail(text)

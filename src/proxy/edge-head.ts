@@ -1,8 +1,8 @@
 import type { HeaderMap } from '../match/header-map.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { printIp } from '../match/ip.ts'
+import { remoteIpOf } from '../match/remote-ip.ts'
 import type { ForwardClientCertificate } from '../mesh/gateway-topology.ts'
-import { remoteIpOf } from './remote-ip.ts'
 import { type HeadOptions, type RawHead, type RefusedHead, type RequestHead, readHead } from './request-head.ts'
 
 /** Where a request came in at a gateway. */

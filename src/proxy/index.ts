@@ -1,3 +1,4 @@
+export { remoteIpOf } from '../match/remote-ip.ts'
 export type {
   AuthorizedConnection,
   BufferedBody,
@@ -26,4 +27,3 @@ export type { ListenError } from './listener.ts'
 export type { LocalReply } from './local-reply.ts'
 export type { ApplyResult, ProxyDeps, ProxyServer } from './proxy.ts'
 export { createProxy } from './proxy.ts'
-export { remoteIpOf } from './remote-ip.ts'

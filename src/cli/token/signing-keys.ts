@@ -12,7 +12,8 @@ import { mkdirSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { findAlgorithm } from '../../authn/jwt/algorithm.ts'
 import { createFile, readFileIfThere } from '../../authn/whole-file.ts'
-import { InvalidInput, readFailure } from '../input.ts'
+import { readFailure } from '../../source/read-text.ts'
+import { InvalidInput } from '../input.ts'
 import { ALGORITHMS } from './algorithms.ts'
 
 /** A key that tokens are signed with, and the JWK that verifies them: for HS algorithms that is the secret itself. */

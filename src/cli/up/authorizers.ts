@@ -1,4 +1,10 @@
-import { type LoadedEngine, type ServedAuthorizer, serveAuthorizer } from '../../extauthz/engines/serve.ts'
+import type { EngineOptions } from '../../extauthz/engines/engine.ts'
+import {
+  type LoadedEngine,
+  type ServedAuthorizer,
+  type Serving,
+  serveAuthorizer,
+} from '../../extauthz/engines/serve.ts'
 import type { Authorizer, AuthorizerEngine } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
 import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
@@ -16,8 +22,14 @@ export type AuthorizerChange =
 
 /** What runs of one resource. */
 interface Entry {
+  readonly kind: 'running'
   readonly resource: Authorizer
   readonly served: ServedAuthorizer
+}
+
+interface Unstarted {
+  readonly kind: 'failed'
+  readonly problems: readonly Diagnostic[]
 }
 
 /**
@@ -26,10 +38,12 @@ interface Entry {
  */
 export class Authorizers {
   readonly #logger: Logger
+  readonly #engines: Omit<EngineOptions, 'logger'>
   #served: ReadonlyMap<string, Entry> = new Map()
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, engines: Omit<EngineOptions, 'logger'> = {}) {
     this.#logger = logger
+    this.#engines = engines
   }
 
   /** Starts what is new or changed. When any of it cannot be started, what runs goes on as it was. */
@@ -44,13 +58,13 @@ export class Authorizers {
       const same = this.#same(resource)
       if (same !== null) {
         const engine = await same.served.load()
-        if (engine.kind === 'failed') problems.push(describe(resource, 'engine', engine.message))
+        if (engine.kind === 'failed') problems.push(...describeAll(resource, { ...engine, what: 'engine' }))
         else engines.push(engine)
         next.set(nameOf(resource), { ...same, resource })
         continue
       }
       const entry = await this.#start(resource, () => this.#makeRoom(resource, kept, ended))
-      if ('code' in entry) problems.push(entry)
+      if (entry.kind === 'failed') problems.push(...entry.problems)
       else {
         started.push(entry)
         next.set(nameOf(resource), entry)
@@ -92,9 +106,10 @@ export class Authorizers {
     const restored = new Map(this.#served)
     for (const [name, { resource }] of ended) {
       const entry = await this.#start(resource)
-      if ('code' in entry) {
+      if (entry.kind === 'failed') {
         restored.delete(name)
-        this.#logger.error('authorizer cannot be started again', { authorizer: name, reason: entry.message })
+        const reason = entry.problems.at(-1)?.message
+        this.#logger.error('authorizer cannot be started again', { authorizer: name, reason })
       } else restored.set(name, entry)
     }
     this.#served = restored
@@ -106,9 +121,9 @@ export class Authorizers {
     return known !== undefined && contentOf(known.resource) === contentOf(resource) ? known : null
   }
 
-  async #start(resource: Authorizer, makeRoom?: () => Promise<void>): Promise<Entry | Diagnostic> {
-    const serving = await serveAuthorizer(resource, this.#logger, makeRoom)
-    if (serving.kind === 'failed') return describe(resource, serving.what, serving.message)
+  async #start(resource: Authorizer, makeRoom?: () => Promise<void>): Promise<Entry | Unstarted> {
+    const serving = await serveAuthorizer(resource, { logger: this.#logger, ...this.#engines }, makeRoom)
+    if (serving.kind === 'failed') return { kind: 'failed', problems: describeAll(resource, serving) }
     const { grpc, http } = serving.served.listening
     const address = (at: typeof grpc) => (at === null ? undefined : `${at.host}:${at.port}`)
     this.#logger.info('authorizer listening', {
@@ -116,8 +131,16 @@ export class Authorizers {
       grpc: address(grpc),
       http: address(http),
     })
-    return { resource, served: serving.served }
+    return { kind: 'running', resource, served: serving.served }
   }
+}
+
+/** What is wrong in the engine's own files, then what that means for the authorizer. */
+function describeAll(
+  resource: Authorizer,
+  { what, message, diagnostics = [] }: Extract<Serving, { readonly kind: 'failed' }>,
+): readonly Diagnostic[] {
+  return [...diagnostics, describe(resource, what, message)]
 }
 
 /** At the path of the engine, or at the address: of two the one that the message names. */

@@ -2,11 +2,13 @@ import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger } from '../../observe/log.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { type Args, UsageError } from '../command.ts'
+import { readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { Authorizers } from './authorizers.ts'
+import { proxyEnvironment } from './proxy-environment.ts'
 
 /** `sallyport authorizer`: serves every Authorizer of the files until it is told to stop. */
 export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
@@ -24,7 +26,14 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
     throw new UsageError('the files hold no Authorizer', 'kind: Authorizer, apiVersion: sallyport.dev/v1alpha1')
   const paint = style(io.color.stderr && !args.flag('no-color'))
   const level = args.flag('verbose') ? 'debug' : 'info'
-  const authorizers = new Authorizers(createLogger({ level, write: io.stderr, now: io.now, format: 'text' }))
+  const logger = createLogger({ level, write: io.stderr, now: io.now, format: 'text' })
+  const authorizers = new Authorizers(logger, {
+    now: io.now,
+    keys: {
+      ca: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
+      proxy: proxyEnvironment(io),
+    },
+  })
   try {
     const apply = async (wanted: typeof resources): Promise<boolean> => {
       const change = await authorizers.prepare(wanted)

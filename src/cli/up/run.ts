@@ -1,5 +1,4 @@
 import { createAdmin } from '../../admin/index.ts'
-import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
@@ -14,6 +13,7 @@ import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
 import { isGateway } from './gateways.ts'
 import { readCertificateOrigin } from './identities.ts'
+import { proxyEnvironment } from './proxy-environment.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
 import { socketProblems } from './socket-problems.ts'
@@ -237,15 +237,6 @@ function readPorts(args: Args) {
     return Number(text) === 0 ? null : { port: Number(text) }
   }
   return { health: port('health-port', 15021), metrics: port('metrics-port', 15020), admin: port('admin-port', 15000) }
-}
-
-/** By Go's rules, as istiod: upper case first. */
-function proxyEnvironment({ env }: Io): ProxyEnvironment {
-  return {
-    https: env.HTTPS_PROXY || env.https_proxy,
-    http: env.HTTP_PROXY || env.http_proxy,
-    no: env.NO_PROXY || env.no_proxy,
-  }
 }
 
 function stopped(signal: AbortSignal): Promise<void> {

@@ -69,7 +69,10 @@ export class Runtime {
     this.#plan = plan
     this.#options = options
     const { logger } = options
-    this.#authorizers = new Authorizers(logger)
+    this.#authorizers = new Authorizers(logger, {
+      now: options.now,
+      keys: { ca: options.jwksCa, proxy: options.jwksProxy },
+    })
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
     this.#clients = new ProviderClients(() => this.#plan.mesh, logger, this.metrics)
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)

@@ -1,17 +1,23 @@
 import type { Authorizer } from '../../mesh/authorizer.ts'
-import type { Logger } from '../../observe/log.ts'
 import { deny } from '../server/answer.ts'
 import { createAuthorizer, type Listening } from '../server/authorizer.ts'
 import type { Checks } from '../server/judge.ts'
-import { loadEngine } from './engine.ts'
+import { createEngine, type EngineLoading, type EngineOptions } from './engine.ts'
 
 /** An embedded authorizer that is running. */
 export interface ServedAuthorizer {
   readonly listening: Listening
   /** Loads the engine's files anew; the engine that runs stays until the new one is used. */
-  load(): Promise<LoadedEngine | { readonly kind: 'failed'; readonly message: string }>
+  load(): Promise<LoadedEngine | FailedLoading>
   close(): Promise<void>
 }
+
+/** Checks that wait for something may still look at what they were made with, until they are too late. */
+function retire({ close }: Loaded, timeout: number): void {
+  if (close !== undefined) setTimeout(close, timeout + 1000).unref()
+}
+
+type Loaded = Extract<EngineLoading, { readonly kind: 'loaded' }>
 
 export interface LoadedEngine {
   readonly kind: 'loaded'
@@ -19,10 +25,12 @@ export interface LoadedEngine {
   use(): void
 }
 
+type FailedLoading = Extract<EngineLoading, { readonly kind: 'failed' }>
+
 export type Serving =
   | { readonly kind: 'serving'; readonly served: ServedAuthorizer }
   /** `engine`: its files cannot be loaded. `listen`: an address is taken or no address of this machine. */
-  | { readonly kind: 'failed'; readonly what: 'engine' | 'listen'; readonly message: string }
+  | (FailedLoading & { readonly what: 'engine' | 'listen' })
 
 /**
  * Starts an `Authorizer` resource: it listens only once its engine has been loaded. `makeRoom` is called in between, to
@@ -30,18 +38,25 @@ export type Serving =
  */
 export async function serveAuthorizer(
   resource: Authorizer,
-  logger: Logger,
+  options: EngineOptions,
   makeRoom: () => Promise<void> = async () => {},
 ): Promise<Serving> {
-  const first = await loadEngine(resource.engine, { logger })
-  if (first.kind === 'failed') return { kind: 'failed', what: 'engine', message: first.message }
+  const engine = createEngine(resource.engine, options)
+  const first = await engine.load()
+  if (first.kind === 'failed') {
+    engine.close()
+    return { ...first, what: 'engine' }
+  }
   await makeRoom()
+  let used = first
   let checks: Checks = first.checks
+  /** Loaded, and nobody has said yet whether it is to be used. */
+  let next: Loaded | null = null
   const server = createAuthorizer({
     check: (request) => checks.check(request),
     checkConnection: (connection) => checks.checkConnection?.(connection) ?? deny(),
     timeout: resource.timeout,
-    logger,
+    logger: options.logger,
   })
   try {
     const listening = await server.listen({
@@ -53,17 +68,27 @@ export async function serveAuthorizer(
       served: {
         listening,
         async load() {
-          const next = await loadEngine(resource.engine, { logger })
-          if (next.kind === 'failed') return next
+          const loading = await engine.load()
+          if (loading.kind === 'failed') return loading
+          next?.close?.()
+          next = loading
           const use = () => {
-            checks = next.checks
+            const before = used
+            next = null
+            used = loading
+            checks = loading.checks
+            retire(before, resource.timeout)
           }
           return { kind: 'loaded', use }
         },
-        close: () => server.close(),
+        async close() {
+          await server.close()
+          engine.close()
+        },
       },
     }
   } catch (error) {
+    engine.close()
     return { kind: 'failed', what: 'listen', message: error instanceof Error ? error.message : String(error) }
   }
 }

@@ -3,8 +3,9 @@ import type { Authorizer, AuthorizerEngine } from '../authorizer.ts'
 import { placed } from '../authorizer.ts'
 import type { Meta, Origin } from '../resource.ts'
 import type { Cursor } from './cursor.ts'
-import { map, string, strings } from './decoder.ts'
+import { map, string } from './decoder.ts'
 import { duration } from './duration.ts'
+import { cedar, cel, istio } from './engines.ts'
 import type { RawResource } from './meta.ts'
 import { customResource } from './meta.ts'
 import { optional, record, required } from './record.ts'
@@ -29,18 +30,11 @@ const query = optional(string, DEFAULT_QUERY)
 /** One decoder for each engine, which gives it with its paths as they were written. */
 const engines = {
   module: map(record({ path: required(string) }), ({ path }) => ({ kind: 'module', path }) as const),
-  istio: map(record({ paths: required(strings) }), ({ paths }) => ({ kind: 'istio', paths }) as const),
+  istio,
   rego: map(record({ path: required(string), query }), (value) => ({ kind: 'rego', ...value }) as const),
   opa: map(record({ url: required(string), query }), (value) => ({ kind: 'opa', ...value }) as const),
-  cel: map(record({ path: required(string) }), ({ path }) => ({ kind: 'cel', path }) as const),
-  cedar: map(
-    record({
-      policies: required(string),
-      entities: optional(string, null),
-      schema: optional(string, null),
-    }),
-    (value) => ({ kind: 'cedar', ...value }) as const,
-  ),
+  cel,
+  cedar,
 }
 
 const names = Object.keys(engines) as (keyof typeof engines)[]
@@ -98,5 +92,7 @@ type Spec = NonNullable<ReturnType<typeof spec.decode>>
 export const authorizer = customResource(required(spec))
 
 export function toAuthorizer(raw: RawResource<Spec>, meta: Meta, origin: Origin): Authorizer {
-  return { kind: 'Authorizer', meta, origin, ...raw.spec }
+  const { engine } = raw.spec
+  const own = engine.kind === 'istio' ? { ...engine, namespace: meta.namespace } : engine
+  return { kind: 'Authorizer', meta, origin, ...raw.spec, engine: own }
 }

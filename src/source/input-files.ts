@@ -1,16 +1,21 @@
 import { constants, createReadStream } from 'node:fs'
 import { access, readFile, stat } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
-import { type Diagnostic, diagnostic } from '../source/diagnostic.ts'
-import type { SourceDocument } from '../source/document.ts'
-import { SourceFile } from '../source/source-file.ts'
+import { type Diagnostic, diagnostic } from './diagnostic.ts'
+import type { SourceDocument } from './document.ts'
 import { walkFolder } from './folders.ts'
-import { readFailure, readText } from './input.ts'
-import type { Io } from './io.ts'
+import { readFailure, readText } from './read-text.ts'
+import { SourceFile } from './source-file.ts'
 
 export interface ReadFiles {
   readonly documents: readonly SourceDocument[]
   readonly diagnostics: readonly Diagnostic[]
+}
+
+/** Where relative names lead from, and what `-` stands for. */
+export interface InputPlace {
+  readonly cwd: string
+  stdin(): AsyncIterable<Uint8Array>
 }
 
 /** A mesh of more files than this is a mistaken folder. */
@@ -20,7 +25,7 @@ const MOST_FILES = 100_000
 export class InputFiles {
   /** As the user wrote them. */
   readonly paths: readonly string[]
-  readonly #io: Io
+  readonly #place: InputPlace
   #stdin: string | null = null
   /** By name: what was read before, so that only what changed is parsed again. */
   #sources: ReadonlyMap<string, SourceFile> = new Map()
@@ -29,19 +34,19 @@ export class InputFiles {
   /** What pipes held: they can be read once. */
   readonly #streams = new Map<string, string>()
 
-  constructor(paths: readonly string[], io: Io) {
+  constructor(paths: readonly string[], place: InputPlace) {
     this.paths = paths
-    this.#io = io
+    this.#place = place
   }
 
   /** Where relative names lead from. */
   get cwd(): string {
-    return this.#io.cwd
+    return this.#place.cwd
   }
 
   /** What can change: absolute, without standard input. */
   get watched(): readonly string[] {
-    return this.paths.filter((path) => path !== '-').map((path) => resolve(this.#io.cwd, path))
+    return this.paths.filter((path) => path !== '-').map((path) => resolve(this.#place.cwd, path))
   }
 
   /**
@@ -75,7 +80,7 @@ export class InputFiles {
         await parse(path, () => this.#readStdin())
         continue
       }
-      const found = await listFiles(path, resolve(this.#io.cwd, path))
+      const found = await listFiles(path, resolve(this.#place.cwd, path))
       if ('problem' in found) {
         diagnostics.push(diagnostic('SP001', { file: path }, found.problem))
         continue
@@ -103,7 +108,7 @@ export class InputFiles {
 
   /** It can be read once, and what it held stays in effect when other files change. */
   async #readStdin(): Promise<string> {
-    this.#stdin ??= await readText(this.#io.stdin())
+    this.#stdin ??= await readText(this.#place.stdin())
     return this.#stdin
   }
 }

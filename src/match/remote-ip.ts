@@ -1,6 +1,6 @@
-import type { HeaderMap } from '../match/header-map.ts'
-import type { IpAddress } from '../match/ip.ts'
-import { parseIp } from '../match/ip.ts'
+import type { HeaderMap } from './header-map.ts'
+import type { IpAddress } from './ip.ts'
+import { parseIp } from './ip.ts'
 
 /**
  * The client's address. At a sidecar (`trustedHops` null) it is the last X-Forwarded-For entry, which the client controls.
