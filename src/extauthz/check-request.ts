@@ -1,70 +1,116 @@
 import { Buffer } from 'node:buffer'
-import type { JsonObject, MessageInitShape } from '@bufbuild/protobuf'
-import { create, toBinary } from '@bufbuild/protobuf'
-import { timestampFromMs } from '@bufbuild/protobuf/wkt'
+import { fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf'
+import { StructSchema } from '@bufbuild/protobuf/wkt'
 import type { Claims } from '../policy/facts.ts'
-import type { AttributeContext_PeerSchema } from '../proto/gen/envoy/service/auth/v3/attribute_context_pb.js'
-import { CheckRequestSchema } from '../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import type { CheckBody, CheckHttpRequest, CheckPeer, CheckRequest } from './check.ts'
+import { setPrefix } from './grpc-framing.ts'
 import { repairUtf8 } from './header-syntax.ts'
+import { WireWriter } from './wire/writer.ts'
 
 /** Where Envoy's filter for tokens leaves the claims, and where authorizers behind Envoy read them. */
 const JWT_FILTER = 'envoy.filters.http.jwt_authn'
 
-type PeerInit = MessageInitShape<typeof AttributeContext_PeerSchema>
-
 /** Says whether the body that goes along is cut short. A client's own header of this name is never passed on. */
 export const partialBodyHeader = 'x-envoy-auth-partial-body'
 
-/**
- * The bytes of an `envoy.service.auth.v3.CheckRequest`. With `packAsBytes` a body goes as `raw_body`, else as text in
- * `body`, with `!` for bytes that are no UTF-8.
- */
-export function encodeCheckRequest(request: CheckRequest, options: { readonly packAsBytes: boolean }): Uint8Array {
-  const message = create(CheckRequestSchema, {
-    attributes: {
-      source: peer(request.source),
-      destination: peer(request.destination),
-      ...(request.http === null ? {} : { request: httpAttributes(request.time, request.http, options.packAsBytes) }),
-      // Envoy sends both, even when they hold nothing.
-      metadataContext: request.claims == null ? {} : { filterMetadata: { [JWT_FILTER]: payload(request.claims) } },
-      ...(request.http === null ? {} : { routeMetadataContext: {} }),
-    },
-  })
-  return toBinary(CheckRequestSchema, message)
+export interface CheckRequestOptions {
+  /** A body goes as `raw_body`, else as text in `body`, with `!` for bytes that are no UTF-8. */
+  readonly packAsBytes: boolean
 }
 
-function payload(claims: Claims): JsonObject {
-  return { payload: claims as JsonObject }
+/** The bytes of an `envoy.service.auth.v3.CheckRequest`. */
+export function encodeCheckRequest(request: CheckRequest, options: CheckRequestOptions): Buffer {
+  return frameCheckRequest(request, options).subarray(PREFIX)
+}
+
+/** As `encodeCheckRequest`, behind the prefix of gRPC's framing. */
+export function frameCheckRequest(request: CheckRequest, options: CheckRequestOptions): Buffer {
+  const writer = new WireWriter(PREFIX)
+  const attributes = writer.begin(1)
+  peer(writer, 1, request.source)
+  peer(writer, 2, request.destination)
+  if (request.http !== null) {
+    const whole = writer.begin(4)
+    if (request.time !== 0) timestamp(writer, 1, request.time)
+    http(writer, 2, request.http, options)
+    writer.end(whole)
+  }
+  // Envoy sends both, even when they hold nothing.
+  metadata(writer, 11, request.claims ?? null)
+  if (request.http !== null) writer.end(writer.begin(13))
+  writer.end(attributes)
+  return setPrefix(writer.finish())
+}
+
+const PREFIX = 5
+
+/** Envoy's `metadata_context`. A `Struct` is written by the generic library: claims are shown to few. */
+function metadata(writer: WireWriter, field: number, claims: Claims | null): void {
+  const start = writer.begin(field)
+  if (claims !== null) {
+    const struct = toBinary(StructSchema, fromJson(StructSchema, { payload: claims as JsonObject }))
+    const entry = writer.begin(1)
+    writer.text(1, JWT_FILTER)
+    writer.octets(2, struct)
+    writer.end(entry)
+  }
+  writer.end(start)
 }
 
 /**
  * `service` stays unset: Envoy fills it from `x-envoy-downstream-service-cluster`, which any client can send, and an
- * authorizer could take it for an identity.
+ * authorizer could take it for an identity. A client that is not told has no address, rather than an empty one.
  */
-function peer({ ip, port, principal }: CheckPeer): PeerInit {
-  const portSpecifier = { case: 'portValue', value: port } as const
-  // A client that is not told has no address, rather than an empty one.
-  if (ip === '') return { principal }
-  return { address: { address: { case: 'socketAddress', value: { address: ip, portSpecifier } } }, principal }
+function peer(writer: WireWriter, field: number, { ip, port, principal }: CheckPeer): void {
+  const start = writer.begin(field)
+  if (ip !== '') {
+    const address = writer.begin(1)
+    const socket = writer.begin(1)
+    writer.text(2, ip)
+    writer.number(3, port)
+    writer.end(socket)
+    writer.end(address)
+  }
+  text(writer, 4, principal)
+  writer.end(start)
 }
 
-function httpAttributes(time: number, http: CheckHttpRequest, packAsBytes: boolean) {
-  const body = http.body === null ? {} : packAsBytes ? { rawBody: http.body.bytes } : { body: bodyText(http.body) }
-  return {
-    ...(time === 0 ? {} : { time: timestampFromMs(time) }),
-    http: {
-      id: http.id,
-      method: repairUtf8(http.method),
-      headers: headerAttributes(http),
-      path: repairUtf8(http.path),
-      host: repairUtf8(http.host),
-      scheme: http.scheme,
-      protocol: http.protocol,
-      size: BigInt(http.body?.bytes.length ?? 0),
-      ...body,
-    },
+/** `time` in milliseconds since the epoch. */
+function timestamp(writer: WireWriter, field: number, time: number): void {
+  const start = writer.begin(field)
+  const seconds = Math.floor(time / 1000)
+  if (seconds !== 0) writer.number(1, seconds)
+  const nanos = Math.round((time - seconds * 1000) * 1e6)
+  if (nanos !== 0) writer.number(2, nanos)
+  writer.end(start)
+}
+
+function http(writer: WireWriter, field: number, asked: CheckHttpRequest, { packAsBytes }: CheckRequestOptions): void {
+  const { id, method, path, host, scheme, protocol, body } = asked
+  const start = writer.begin(field)
+  text(writer, 1, id)
+  octets(writer, 2, method)
+  headers(writer, 3, asked)
+  octets(writer, 4, path)
+  octets(writer, 5, host)
+  text(writer, 6, scheme)
+  text(writer, 10, protocol)
+  if (body !== null) {
+    const size = body.bytes.length
+    if (size !== 0) writer.number(9, size)
+    if (size !== 0 && packAsBytes) writer.octets(12, body.bytes)
+    else if (size !== 0) writer.text(11, bodyText(body))
   }
+  writer.end(start)
+}
+
+function text(writer: WireWriter, field: number, value: string): void {
+  if (value !== '') writer.text(field, value)
+}
+
+/** Octets as Latin-1, which are to be a text. */
+function octets(writer: WireWriter, field: number, value: string): void {
+  if (value !== '') writer.text(field, repairUtf8(value))
 }
 
 function bodyText(body: CheckBody): string {
@@ -72,15 +118,19 @@ function bodyText(body: CheckBody): string {
   return repairUtf8(Buffer.from(buffer, byteOffset, length).toString('latin1'))
 }
 
-function headerAttributes(http: CheckHttpRequest): Record<string, string> {
-  // A plain object would lose a header that is called `__proto__`.
-  const record: Record<string, string> = Object.create(null)
-  for (const [name, value] of mergeHeaders(http)) record[name] = value
-  record[':authority'] = repairUtf8(http.host)
-  record[':method'] = repairUtf8(http.method)
-  record[':path'] = repairUtf8(http.path)
-  record[':scheme'] = http.scheme
-  return record
+function headers(writer: WireWriter, field: number, asked: CheckHttpRequest): void {
+  for (const [name, value] of mergeHeaders(asked)) entry(writer, field, name, value)
+  entry(writer, field, ':authority', repairUtf8(asked.host))
+  entry(writer, field, ':method', repairUtf8(asked.method))
+  entry(writer, field, ':path', repairUtf8(asked.path))
+  entry(writer, field, ':scheme', asked.scheme)
+}
+
+function entry(writer: WireWriter, field: number, name: string, value: string): void {
+  const start = writer.begin(field)
+  writer.text(1, name)
+  if (value !== '') writer.text(2, value)
+  writer.end(start)
 }
 
 /**

@@ -26,6 +26,13 @@ export function frameMessage(message: Uint8Array): Buffer {
   return framed
 }
 
+/** Fills in the first five octets of a buffer, which holds a message behind them. */
+export function setPrefix(framed: Buffer): Buffer {
+  framed[0] = 0
+  framed.writeUInt32BE(framed.length - prefixBytes, 1)
+  return framed
+}
+
 export type Framing =
   | { readonly kind: 'message'; readonly message: Uint8Array }
   | { readonly kind: 'compressed' }

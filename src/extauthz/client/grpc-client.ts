@@ -1,8 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import type { GrpcProvider } from '../../mesh/provider.ts'
 import type { CheckOutcome, CheckRequest } from '../check.ts'
-import { encodeCheckRequest } from '../check-request.ts'
-import { frameMessage } from '../grpc-framing.ts'
+import { frameCheckRequest } from '../check-request.ts'
 import type { ClientStatus, ProviderClient } from './client-status.ts'
 import { connectPlain } from './connect.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -39,7 +38,7 @@ class GrpcClient implements ProviderClient {
       maxConnections: options.maxConnections ?? defaultMaxConnections,
       healthService: options.health?.service ?? '',
       encode: (check: PendingCheck): Buffer => {
-        check.message ??= frameMessage(encodeCheckRequest(check.request, { packAsBytes }))
+        check.message ??= frameCheckRequest(check.request, { packAsBytes })
         return check.message
       },
     }
