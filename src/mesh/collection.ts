@@ -3,6 +3,7 @@ import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { Authorizer } from './authorizer.ts'
 import { type Declaration, titleOf } from './declaration.ts'
 import { DEFAULT_MESH_CONFIG } from './decode/mesh-config.ts'
+import type { DestinationRule } from './destination-rule.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
 import type { Mesh } from './mesh.ts'
 import type { MeshConfig } from './mesh-config.ts'
@@ -24,6 +25,7 @@ export class Collection implements WorkloadParts {
   readonly #authorizationPolicies: AuthorizationPolicy[] = []
   readonly #requestAuthentications: RequestAuthentication[] = []
   readonly #peerAuthentications: PeerAuthentication[] = []
+  readonly #destinationRules: DestinationRule[] = []
   readonly #sidecars: Sidecar[] = []
   readonly #authorizers: Authorizer[] = []
   readonly #policyTests: PolicyTest[] = []
@@ -44,6 +46,9 @@ export class Collection implements WorkloadParts {
         break
       case 'ServiceEntry':
         this.serviceEntries.push(declaration.resource)
+        break
+      case 'DestinationRule':
+        this.#destinationRules.push(declaration.resource)
         break
       case 'Sidecar':
         this.#sidecars.push(declaration.resource)
@@ -86,6 +91,7 @@ export class Collection implements WorkloadParts {
     append(this.#authorizationPolicies, other.#authorizationPolicies)
     append(this.#requestAuthentications, other.#requestAuthentications)
     append(this.#peerAuthentications, other.#peerAuthentications)
+    append(this.#destinationRules, other.#destinationRules)
     append(this.#sidecars, other.#sidecars)
     append(this.#authorizers, other.#authorizers)
     append(this.#policyTests, other.#policyTests)
@@ -101,6 +107,7 @@ export class Collection implements WorkloadParts {
       peerAuthentications: this.#peerAuthentications,
       services: this.services,
       serviceEntries: this.serviceEntries,
+      destinationRules: this.#destinationRules,
       sidecars: this.#sidecars,
       gateways: this.gateways,
       kubernetesGateways: this.kubernetesGateways,

@@ -92,6 +92,13 @@ export function findOutboundService(mesh: Mesh, namespace: string, host: string,
   return null
 }
 
+/** The namespace of the Service or ServiceEntry that `[namespace/]host` names; null for a host that is in none. */
+export function serviceNamespace(mesh: Mesh, service: string): string | null {
+  const slash = service.indexOf('/')
+  if (slash !== -1) return service.slice(0, slash)
+  return registryOf(mesh).get(service.toLowerCase())?.[0]?.namespace ?? null
+}
+
 /** Every host of the mesh, in the order of the files. */
 export function registryHosts(mesh: Mesh): Iterable<string> {
   return registryOf(mesh).keys()
