@@ -60,7 +60,7 @@ export interface ConfigureInput {
   readonly keys: KeySource
   /** How tokens are verified. */
   readonly tokens?: RequestAuthenticatorOptions
-  readonly client: (provider: Provider) => CheckClient
+  readonly client: (provider: Provider, workload: Workload) => CheckClient
   /** An address of this machine that is none of the loopback, for X-Forwarded-For; null or absent without. */
   readonly ownAddress?: IpAddress | null
   /** Whether gateways drop all `x-envoy-` fields of clients, even where a policy or a provider may look at them. */
@@ -108,7 +108,8 @@ function policiesOf(input: ConfigureInput, workload: Workload, compiled: Compile
     const provider = (name: string) => usableProvider(mesh, name)
     const { ir, decider } = compiled.compile(workload, { policies, trustDomains, protocol, provider })
     const { custom } = ir
-    const providers = custom.kind === 'ask' ? [[custom.provider.name, input.client(custom.provider)] as const] : []
+    const providers =
+      custom.kind === 'ask' ? [[custom.provider.name, input.client(custom.provider, workload)] as const] : []
     const fresh: Policies = { decider, authenticator, providers: new Map(providers) }
     made.set(protocol, fresh)
     return fresh
@@ -165,7 +166,7 @@ function outboundOf(input: ConfigureInput, workload: Workload, egress: LocalEgre
     port: egress.port,
     identity: input.identity(workload),
     pathMode: input.mesh.config.pathNormalization,
-    route: routesOf(input.mesh, workload.namespace, egress.hosts),
+    route: routesOf(input.mesh, workload, egress.hosts),
   }
 }
 

@@ -46,7 +46,11 @@ async function backend(t: TestContext, ca: TestCa, protocol: 'http' | 'tcp' = 'h
 
 function route(port: number, expectedIds: string[] = [BACKEND]): Route {
   const serverName = 'outbound_.80_._.backend.default.svc.cluster.local'
-  return { endpoints: [{ address: '127.0.0.1', port, tls: { serverName, expectedIds } }] }
+  return {
+    endpoints: [
+      { address: '127.0.0.1', port, tls: { kind: 'istioMutual', serverName, expectedIds, subjectAltNames: [] } },
+    ],
+  }
 }
 
 test('an application reaches another workload by mutual TLS and is known there', async (t) => {

@@ -109,7 +109,7 @@ async function configured(
     identifyPeer: (peer: X509Certificate) => peerIdentity(peer, trusted, Date.now()),
     forwardedClientCert: (peer: X509Certificate) => forwardedClientCertificate(id, peer),
   }
-  const clients = new ProviderClients(() => mesh)
+  const clients = new ProviderClients({ mesh: () => mesh, identity: () => identity })
   providers.push(clients)
   const config = configure({
     mesh,
@@ -128,7 +128,7 @@ async function configured(
     ],
     identity: () => identity,
     keys: createOfflineKeySource(),
-    client: (provider) => clients.get(provider),
+    client: (provider) => clients.get(provider, workload, mesh, identity),
     ownAddress: ownAddress(networkInterfaces()),
   })
   return config.inbound.map((one) => ({

@@ -69,7 +69,10 @@ export class Runtime {
     const { logger } = options
     this.#authorizers = new Authorizers(logger)
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
-    this.#clients = new ProviderClients(() => this.#plan.mesh)
+    this.#clients = new ProviderClients({
+      mesh: () => this.#plan.mesh,
+      identity: (workload) => this.#identities.of(workload, this.#plan.mesh.config),
+    })
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
     this.#keys = createJwksCache({
       fetch: createHttpFetch({ ca: options.jwksCa, resolve, proxy: options.jwksProxy }),
@@ -143,7 +146,7 @@ export class Runtime {
       return result.errors.map(({ id, message }) => ({ kind: 'listener', id, message }))
     }
     await authorizers.commit()
-    this.#clients.retain(plan.mesh.config.providers)
+    this.#clients.settle()
     return []
   }
 
@@ -169,13 +172,15 @@ export class Runtime {
       if (identity === null) return null
       identities.set(workload, identity)
     }
+    this.#clients.begin()
     return configure({
       mesh,
       local,
       identity: (workload) => identities.get(workload) as WorkloadIdentity,
       keys: this.#keys,
       tokens: { verifier: this.#verifier, strict: this.#options.strictTokens },
-      client: (provider) => this.#clients.get(provider),
+      client: (provider, workload) =>
+        this.#clients.get(provider, workload, mesh, identities.get(workload) as WorkloadIdentity),
       compiled: this.#compiled,
       ownAddress: ownAddress(networkInterfaces()),
       dropEnvoyHeaders: this.#options.dropEnvoyHeaders,
@@ -196,6 +201,7 @@ export class Runtime {
     const config = this.#configure(this.#plan)
     if (config === null) return [this.#identities.problem ?? 'there is none']
     const result = await this.#proxy.apply(config)
+    if (result.kind === 'applied') this.#clients.settle()
     return result.kind === 'failed' ? result.errors.map(({ message }) => message) : []
   }
 }
