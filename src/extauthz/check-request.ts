@@ -31,12 +31,12 @@ export function encodeCheckRequest(request: CheckRequest, options: { readonly pa
 }
 
 /**
- * `service` stays unset: Envoy fills it from `x-envoy-downstream-service-cluster`, which any client can send, and an
- * authorizer could take it for an identity.
+ * The source's `service` stays unset: Envoy fills it from `x-envoy-downstream-service-cluster`, which any client can send,
+ * and an authorizer could take it for an identity.
  */
-function peer({ ip, port, principal }: CheckPeer): PeerInit {
+function peer({ ip, port, principal, service = '' }: CheckPeer): PeerInit {
   const portSpecifier = { case: 'portValue', value: port } as const
-  return { address: { address: { case: 'socketAddress', value: { address: ip, portSpecifier } } }, principal }
+  return { address: { address: { case: 'socketAddress', value: { address: ip, portSpecifier } } }, principal, service }
 }
 
 function httpAttributes(time: number, http: CheckHttpRequest, packAsBytes: boolean) {
@@ -51,7 +51,7 @@ function httpAttributes(time: number, http: CheckHttpRequest, packAsBytes: boole
       host: repairUtf8(http.host),
       scheme: http.scheme,
       protocol: http.protocol,
-      size: BigInt(http.body?.bytes.length ?? 0),
+      size: BigInt(http.body?.received ?? http.body?.bytes.length ?? 0),
       ...body,
     },
   }

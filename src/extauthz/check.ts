@@ -1,4 +1,5 @@
 import type { HeaderMap } from '../match/header-map.ts'
+import type { Json } from '../source/document.ts'
 
 /** One side of the connection that is being checked. */
 export interface CheckPeer {
@@ -6,6 +7,8 @@ export interface CheckPeer {
   readonly port: number
   /** SPIFFE id with its scheme, or empty. */
   readonly principal: string
+  /** Of the destination of a TCP connection: the server name that the client asked for. Absent or empty: none. */
+  readonly service?: string
 }
 
 /** What a provider is asked: the attributes of Envoy's `CheckRequest`. */
@@ -19,6 +22,7 @@ export interface CheckRequest {
 }
 
 export interface CheckHttpRequest {
+  /** A decimal number, unique in the process; not `x-request-id`. */
   readonly id: string
   readonly method: string
   /** With the query, after normalization. */
@@ -36,6 +40,8 @@ export interface CheckBody {
   readonly bytes: Uint8Array
   /** Whether the request's body is longer than what is sent along. */
   readonly partial: boolean
+  /** How many bytes have come so far, which may be more; absent: as many as `bytes` has. */
+  readonly received?: number
 }
 
 /** What a provider answered. A provider that cannot be asked is a value too, never an exception. */
@@ -48,6 +54,8 @@ export type CheckOutcome =
       readonly queryChanges?: QueryChanges
       /** Absent: the request line stays as it is. */
       readonly rewrite?: RequestRewrite
+      /** Absent: none. */
+      readonly metadata?: DynamicMetadata
     }
   | {
       readonly kind: 'deny'
@@ -64,6 +72,12 @@ export type CheckOutcome =
       /** What the client is sent, unless the provider fails open. Absent: `statusOnError` with an empty body. */
       readonly reply?: ErrorReply
     }
+
+/**
+ * What later policies may ask for as `experimental.envoy.filters.http.ext_authz[KEY]` (`.network.` on TCP). It has no
+ * prototype, as its keys are the authorizer's.
+ */
+export type DynamicMetadata = Readonly<Record<string, Json>>
 
 export interface ErrorReply {
   /** Null: the provider's `statusOnError`. */

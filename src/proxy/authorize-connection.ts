@@ -24,12 +24,16 @@ export async function authorizeConnection(
   if (verdict.kind === 'ask' && verdict.provider.kind === 'grpc') {
     provider = verdict.provider.name
     const client = providers.get(provider)
-    const { source, destination } = connection
+    const { source } = connection
+    const destination = { ...connection.destination, service: connection.facts.sni }
     const outcome: CheckOutcome =
       client === undefined
         ? { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
         : await client.check({ source, destination, time, http: null }, signal)
     asked(verdict.provider, outcome)
+    if (outcome.kind === 'allow' && outcome.metadata !== undefined) {
+      facts.metadata = { 'envoy.filters.network.ext_authz': outcome.metadata }
+    }
     const failedOpen = outcome.kind === 'error' && failsOpen(verdict.provider, outcome.reason)
     if (outcome.kind !== 'allow' && !failedOpen) {
       const details = outcome.kind === 'deny' ? 'ext_authz_denied' : 'ext_authz_error'

@@ -14,6 +14,7 @@ import { allowedDecision, matchedPolicy, NOTHING_WATCHED, watch } from './decisi
 import type { LocalReply } from './local-reply.ts'
 import { grpcReply, grpcStatusOf, isGrpcRequest, textReply } from './local-reply.ts'
 import { changeRequestLine } from './request-line.ts'
+import { nextStreamId } from './stream-id.ts'
 
 /** What enforces one workload at one moment. A reload makes new ones; a request keeps those it began with. */
 export interface Policies {
@@ -184,6 +185,7 @@ async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
       }
       chain.responseChanges = outcome.responseChanges
       chain.facts = Facts.ofRequest(request.connection.facts, request)
+      if (outcome.metadata !== undefined) chain.facts.metadata = { 'envoy.filters.http.ext_authz': outcome.metadata }
       return null
     case 'deny':
       return refuse(chain, 'custom', denial(outcome), 'ext_authz_denied')
@@ -203,13 +205,13 @@ function check(chain: Chain, provider: Provider, body: CheckBody | null): CheckO
   const { request } = chain
   const client = chain.policies.providers.get(provider.name)
   if (client === undefined) return { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
-  const { id, method, path, host, scheme, protocol, headers, connection } = request
+  const { method, path, host, scheme, protocol, headers, connection } = request
   return client.check(
     {
       source: connection.source,
       destination: connection.destination,
       time: request.time,
-      http: { id, method, path, host, scheme, protocol, headers, body },
+      http: { id: nextStreamId(), method, path, host, scheme, protocol, headers, body },
     },
     request.signal(),
   )

@@ -55,7 +55,8 @@ function requestHeaders(http: CheckHttpRequest, sent: HeaderList, provider: Http
     if (name === 'authorization' || name === partialBodyHeader || sent(name)) headers.set(name, latin1FromUtf8(value))
   }
   for (const [name, value] of provider.includeAdditionalHeaders) {
-    if (!isFramingHeader(name.toLowerCase())) headers.set(name.toLowerCase(), latin1FromUtf8(value))
+    // Envoy adds none without a value.
+    if (value !== '' && !isFramingHeader(name.toLowerCase())) headers.set(name.toLowerCase(), latin1FromUtf8(value))
   }
   headers.set('x-envoy-internal', 'true')
   headers.set('x-envoy-expected-rq-timeout-ms', String(provider.timeout))
