@@ -47,6 +47,8 @@ export interface ChainRequest {
   readonly headers: HeaderMap
   readonly remoteIp: IpAddress
   readonly body: ChainBody
+  /** Whether it will be answered with anything but 404: no provider is asked about what leads nowhere. */
+  readonly routed: boolean
   /** Aborts when the client goes away. Asked for only when somebody waits. */
   signal(): AbortSignal
 }
@@ -155,7 +157,7 @@ function custom(chain: Chain): Outcome | null | Promise<Outcome | null> {
     case 'deny':
       return refuseByPolicy(chain, 'custom', verdict.policy)
     case 'ask':
-      return ask(chain, verdict.provider)
+      return chain.request.routed ? ask(chain, verdict.provider) : null
     default:
       return unreachable(verdict)
   }
