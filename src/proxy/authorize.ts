@@ -1,5 +1,6 @@
 import type { RequestAuthenticator } from '../authn/authentication.ts'
 import type { CheckBody, CheckClient, CheckFailure, CheckOutcome, CheckPeer, HeaderChange } from '../extauthz/check.ts'
+import type { HeaderList } from '../extauthz/client/header-list.ts'
 import { applyChanges } from '../extauthz/header-changes.ts'
 import { isFramingHeader, isHeaderName, isHeaderValue } from '../extauthz/header-syntax.ts'
 import type { HeaderMap } from '../match/header-map.ts'
@@ -23,6 +24,8 @@ export interface Policies {
   readonly authenticator: RequestAuthenticator | null
   /** By provider name. A provider without a client counts as unavailable. */
   readonly providers: ReadonlyMap<string, CheckClient>
+  /** Headers that only a provider sets: a client's own are removed before anything looks at them. Absent: none. */
+  readonly providerHeaders?: HeaderList
 }
 
 /** A connection as policies and providers see it. */
@@ -119,6 +122,7 @@ export function authorize(
   policies: Policies,
   asked: (provider: Provider, outcome: CheckOutcome) => void,
 ): Outcome | Promise<Outcome> {
+  if (policies.providerHeaders !== undefined) removeListed(request.headers, policies.providerHeaders)
   const chain: Chain = {
     request,
     policies,
@@ -129,6 +133,13 @@ export function authorize(
     grpc: isGrpcRequest(request.headers),
   }
   return next(custom(chain), (refusal) => refusal ?? next(authenticate(chain), (late) => late ?? decide(chain)))
+}
+
+function removeListed(headers: HeaderMap, list: HeaderList): void {
+  for (let i = headers.size - 1; i >= 0; i--) {
+    // Several lines of one name go at once.
+    if (i < headers.size && list(headers.nameAt(i))) headers.delete(headers.nameAt(i))
+  }
 }
 
 interface Chain {

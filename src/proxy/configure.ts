@@ -1,6 +1,7 @@
 import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator, type RequestAuthenticatorOptions } from '../authn/request-authenticator.ts'
 import type { CheckClient } from '../extauthz/check.ts'
+import { compileHeaderList } from '../extauthz/client/header-list.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { authorizationPoliciesFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
 import { gatewayTopologyFor } from '../mesh/gateway-topology.ts'
@@ -65,6 +66,11 @@ export interface ConfigureInput {
   readonly ownAddress?: IpAddress | null
   /** Whether gateways drop all `x-envoy-` fields of clients, even where a policy or a provider may look at them. */
   readonly dropEnvoyHeaders?: boolean
+  /**
+   * Headers that only an authorization provider sets (`abc`, `abc*`, `*abc`): a client's own are removed at workloads with
+   * a CUSTOM policy.
+   */
+  readonly providerHeaders?: readonly string[]
   /** Kept from one configuration to the next, so that only policies that changed are compiled. */
   readonly compiled?: CompiledPolicies
 }
@@ -96,7 +102,7 @@ type PoliciesFor = (protocol: 'http' | 'tcp') => Policies
 
 /** One decider a workload and protocol, whatever the number of its listeners. */
 function policiesOf(input: ConfigureInput, workload: Workload, compiled: CompiledPolicies): PoliciesFor {
-  const { mesh } = input
+  const { mesh, providerHeaders = [] } = input
   const policies = authorizationPoliciesFor(mesh, workload)
   const jwtRules = jwtRulesFor(mesh, workload)
   const trustDomains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
@@ -110,7 +116,11 @@ function policiesOf(input: ConfigureInput, workload: Workload, compiled: Compile
     const { custom } = ir
     const providers =
       custom.kind === 'ask' ? [[custom.provider.name, input.client(custom.provider, workload)] as const] : []
-    const fresh: Policies = { decider, authenticator, providers: new Map(providers) }
+    const strips = custom.kind !== 'none' && providerHeaders.length > 0
+    const fresh: Policies = {
+      ...{ decider, authenticator, providers: new Map(providers) },
+      ...(strips ? { providerHeaders: compileHeaderList(providerHeaders) } : {}),
+    }
     made.set(protocol, fresh)
     return fresh
   }

@@ -94,6 +94,7 @@ interface Setup {
   readonly spec?: string
   readonly annotations?: string
   readonly timeout?: string
+  readonly providerHeaders?: readonly string[]
   /** What a gateway's server serves, and what it wants in TLS. */
   readonly servers?: LocalServers
   readonly protocol?: 'http' | 'tcp'
@@ -172,6 +173,7 @@ ${more}`
     ],
     identity: () => ({}) as WorkloadIdentity,
     keys: createOfflineKeySource(),
+    providerHeaders: setup.providerHeaders ?? [],
     client(provider) {
       const endpoints = () => [{ address: '127.0.0.1', port: ports[kind] }]
       const client =
@@ -472,4 +474,30 @@ spec: { selector: { app: web }, servers: [{ port: { number: 8080, name: http, pr
   for (const host of ['a.example', 'secure.example'])
     assert.equal((await gateway.ask({ headers: { host } })).status, 403)
   assert.equal(checks.length, 2, 'a redirect is asked about')
+})
+
+test("headers that only the provider sets are never the client's own, asked or not, failed or not", async (t) => {
+  const headers = { 'x-user': 'forged', 'X-Auth-Mail': 'forged', 'x-auth': 'kept', 'x-other': 'kept' }
+  const providerHeaders = ['X-User', 'x-auth-*']
+  const spec = 'action: CUSTOM, provider: { name: authz }, rules: [{ to: [{ operation: { notPaths: ["/ip"] } }] }]'
+  const more = `apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: { name: no-forged, namespace: foo }
+spec: { action: DENY, rules: [{ when: [{ key: "request.headers[x-user]", values: [forged] }] }] }
+`
+  grpcAnswer = ok({ set: [{ key: 'x-user', value: 'alice' }] })
+  const strict = await sidecar(t, { spec, more, providerHeaders, fields: 'failOpen: true' })
+  const sent = async (path: string) => {
+    received = []
+    assert.equal((await strict.ask({ path, headers })).status, 200)
+    return (received[0]?.lines ?? []).filter((line) => /^x-(user|auth|other)/.test(line))
+  }
+  const kept = ['x-auth: kept', 'x-other: kept']
+  assert.deepEqual((await sent('/')).sort(), [...kept, 'x-user: alice'])
+  assert.equal(checks[0]?.attributes?.request?.http?.headers['x-user'], undefined)
+  assert.deepEqual(await sent('/ip'), kept, 'not asked')
+  grpcAnswer = { kind: 'status', status: 14, text: '' }
+  assert.deepEqual(await sent('/'), kept, 'failed open')
+  const asEnvoy = await sidecar(t, { spec, more })
+  assert.equal((await asEnvoy.ask({ path: '/ip', headers })).status, 403)
 })

@@ -24,6 +24,7 @@ const wake = () => {
   for (const one of waiting.splice(0)) one()
 }
 let answer: Uint8Array = new Uint8Array()
+let httpAnswer: { readonly status: number; readonly headers: string[] } = { status: 200, headers: [] }
 let grpc: GrpcTransport
 let http: HttpServer
 let grpcPort = 0
@@ -53,7 +54,7 @@ before(async () => {
         .sort(),
       body,
     })
-    response.end()
+    response.writeHead(httpAnswer.status, httpAnswer.headers).end()
     wake()
   })
   http.listen(0, '127.0.0.1')
@@ -65,6 +66,7 @@ before(async () => {
     let text = ''
     socket.on('data', (chunk) => {
       text += chunk.toString('latin1')
+      reached = text
       if (!/^[A-Z]+ /.test(text)) socket.write(chunk)
       else if (text.includes('\r\n\r\n'))
         socket.end('HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n')
@@ -223,6 +225,8 @@ async function compare(both: Both, messages: readonly string[], secure = false):
   }
 }
 let asked = 0
+/** The head of what came last to the application. */
+let reached = ''
 
 const post = (body: string, lines = ''): string =>
   `POST /p HTTP/1.1\r\nHost: web\r\n${lines}Content-Length: ${body.length}\r\n\r\n${body}`
@@ -404,3 +408,44 @@ for (const protocol of ['http', 'tcp'] as const) {
     assert.equal(new Set(outcomes).size, 2, 'some pass and some do not')
   })
 }
+
+/** Where Envoy leaves what a client sent as it is, so do we: `up --provider-header` is how to have it removed. */
+test('whose headers reach the application, where the provider sets them or not', { skip }, async (t) => {
+  const upstream = 'headersToUpstreamOnAllow: [x-user, "x-auth-*"], failOpen: true'
+  const both = await start(
+    { provider: 'http', fields: upstream, rules: '[{ to: [{ operation: { notPaths: ["/ip"] } }] }]' },
+    'http',
+  )
+  t.after(() => both.stop())
+  const forged = 'Host: web\r\nx-user: forged\r\nX-User: twice\r\nx-auth-mail: forged\r\nConnection: close\r\n\r\n'
+  const seen: Record<string, string[][]> = { envoy: [], ours: [] }
+  for (const which of ['envoy', 'ours'] as const) {
+    for (const [path, status, headers] of [
+      ['/', 200, ['x-user', 'alice', 'X-Auth-Mail', 'a@b']],
+      ['/', 200, ['x-user', 'alice', 'x-user', 'bob']],
+      ['/', 200, ['x-user', '']],
+      ['/', 200, ['x-envoy-auth-headers-to-remove', 'x-user, x-auth-mail']],
+      ['/', 200, []],
+      ['/', 503, ['x-user', 'alice']],
+      ['/ip', 200, ['x-user', 'alice']],
+    ] as const) {
+      httpAnswer = { status, headers: [...headers] }
+      reached = ''
+      await exchange(which, both.port, `GET ${path} HTTP/1.1\r\n${forged}`, false)
+      const lines = reached.split('\r\n').filter((line) => /^x-(user|auth)/i.test(line))
+      seen[which]?.push(lines.map((line) => line.toLowerCase()).sort())
+    }
+  }
+  httpAnswer = { status: 200, headers: [] }
+  const client = ['x-auth-mail: forged', 'x-user: forged', 'x-user: twice']
+  assert.deepEqual(seen.envoy, [
+    ['x-auth-mail: a@b', 'x-user: alice'],
+    ['x-auth-mail: forged', 'x-user: bob'],
+    ['x-auth-mail: forged', 'x-user: '],
+    [],
+    client,
+    client,
+    client,
+  ])
+  assert.deepEqual(seen.ours, seen.envoy)
+})

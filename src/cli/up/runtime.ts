@@ -34,6 +34,8 @@ export interface RuntimeOptions {
   readonly decisions: (entry: DecisionLogEntry) => void
   /** As in `ConfigureInput`. */
   readonly dropEnvoyHeaders: boolean
+  /** As in `ConfigureInput`. */
+  readonly providerHeaders: readonly string[]
 }
 
 /** What the files ask to be run in this process. */
@@ -184,6 +186,7 @@ export class Runtime {
       compiled: this.#compiled,
       ownAddress: ownAddress(networkInterfaces()),
       dropEnvoyHeaders: this.#options.dropEnvoyHeaders,
+      providerHeaders: this.#options.providerHeaders,
     })
   }
 
