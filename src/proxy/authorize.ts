@@ -12,6 +12,7 @@ import { ACCESS_DENIED } from '../policy/decision.ts'
 import type { ConnectionFacts } from '../policy/facts.ts'
 import { Facts } from '../policy/facts.ts'
 import { allowedDecision, matchedPolicy, NOTHING_WATCHED, watch } from './decisions.ts'
+import { MAX_HEAD_BYTES } from './limits.ts'
 import type { LocalReply } from './local-reply.ts'
 import { grpcReply, grpcStatusOf, isGrpcRequest, textReply } from './local-reply.ts'
 import { changeRequestLine } from './request-line.ts'
@@ -201,12 +202,16 @@ async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
       if (outcome.metadata !== undefined) chain.facts.metadata = { 'envoy.filters.http.ext_authz': outcome.metadata }
       return null
     case 'deny':
-      return refuse(chain, 'custom', denial(outcome), 'ext_authz_denied')
+      return tooLarge(outcome.headers)
+        ? refuse(chain, 'custom', textReply(500, ''), 'ext_authz_invalid')
+        : refuse(chain, 'custom', denial(outcome), 'ext_authz_denied')
     case 'error': {
       if (failsOpen(provider, outcome.reason)) return null
       const { status = null, headers = [], body = NO_BODY } = outcome.reply ?? {}
-      const invalid = outcome.reason === 'invalid'
-      const reply = denial({ status: status ?? (invalid ? 500 : provider.statusOnError), headers, body })
+      const invalid = outcome.reason === 'invalid' || tooLarge(headers)
+      const reply = tooLarge(headers)
+        ? textReply(500, '')
+        : denial({ status: status ?? (invalid ? 500 : provider.statusOnError), headers, body })
       return refuse(chain, 'custom', reply, invalid ? 'ext_authz_invalid' : 'ext_authz_error')
     }
     default:
@@ -235,6 +240,13 @@ const NO_BODY = new Uint8Array(0)
 /** A provider that could not be asked is forgiven; an answer that must not be applied, or a client that left, is not. */
 export function failsOpen(provider: Provider, reason: CheckFailure): boolean {
   return provider.failOpen && (reason === 'timeout' || reason === 'unavailable')
+}
+
+/** No client reads a head of such a size. */
+function tooLarge(headers: readonly (readonly [string, string])[]): boolean {
+  let bytes = 0
+  for (const [name, value] of headers) bytes += name.length + value.length + 4
+  return bytes > MAX_HEAD_BYTES
 }
 
 /** A provider's answer to the client, without what cannot be sent as it is. */

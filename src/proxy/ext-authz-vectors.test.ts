@@ -501,3 +501,98 @@ spec: { action: DENY, rules: [{ when: [{ key: "request.headers[x-user]", values:
   const asEnvoy = await sidecar(t, { spec, more })
   assert.equal((await asEnvoy.ask({ path: '/ip', headers })).status, 403)
 })
+
+/** Over gRPC: what must not be sent on is a 500 under any setting, and nothing of it reaches anybody. */
+test('answers that cannot be sent on are refused, over gRPC', async (t) => {
+  const { ask } = await sidecar(t, { fields: 'failOpen: true' })
+  const many = (count: number, value = 'v') => Array.from({ length: count }, (_, i) => ({ key: `x-${i}`, value }))
+  const answers: [what: string, answer: Message, status: number, body?: string][] = [
+    ['a line break in a request header', ok({ set: [{ key: 'x-a', value: 'a\nb' }] }), 500],
+    ['a NUL in a request header', ok({ set: [{ key: 'x-a', value: 'a\0b' }] }), 500],
+    ['a space in a name', ok({ set: [{ key: 'x a', value: 'a' }] }), 500],
+    ['no name', ok({ set: [{ key: '', value: 'a' }] }), 500],
+    ['a line break in a name to remove', ok({ remove: ['x-a\r\nx-b'] }), 500],
+    ['a line break in a path', ok({ set: [{ key: ':path', value: '/a\r\nx: y' }] }), 500],
+    ['a path that is none', ok({ set: [{ key: ':path', value: 'http://a/' }] }), 500],
+    ['user information in the host', ok({ set: [{ key: 'host', value: 'a@b' }] }), 500],
+    ['a line break in the query', ok({ query: [['a', 'b\r\n']] }), 500],
+    ['a space in a response header', ok({ response: [{ key: 'x a', value: 'a' }] }), 500],
+    ['too many request headers', ok({ set: many(150) }), 500],
+    ['too long request headers', ok({ set: many(10, 'v'.repeat(7000)) }), 500],
+    ['a line break in a denial', no(7, 'deniedResponse', 403, '', [{ key: 'x-a', value: 'a\r\nb: c' }]), 500],
+    ['a bad name in a denial', no(7, 'deniedResponse', 403, '', [{ key: 'x:a', value: 'a' }]), 500],
+    ['too long headers in a denial', no(7, 'deniedResponse', 403, '', many(10, 'v'.repeat(7000))), 500],
+    ['an informational status', no(7, 'deniedResponse', 101, 'no'), 403, 'no'],
+    ['status 700', no(7, 'deniedResponse', 700, 'no'), 403, 'no'],
+    ['a status of more than 16 bits', no(7, 'deniedResponse', 99_999, 'no'), 403, 'no'],
+    ['a redirect to nowhere', no(7, 'deniedResponse', 302), 302],
+    [
+      'framing headers in a denial',
+      no(7, 'deniedResponse', 403, 'no', [
+        { key: 'content-length', value: '99' },
+        { key: 'transfer-encoding', value: 'chunked' },
+        { key: 'connection', value: 'x-a' },
+      ]),
+      403,
+      'no',
+    ],
+  ]
+  for (const [what, answer, status, body = ''] of answers) {
+    grpcAnswer = answer
+    const reply = await ask({ method: 'POST', body: 'body' })
+    assert.deepEqual([what, ...shown(reply)], [what, status, body])
+    assert.deepEqual([reply.headers.b, reply.headers['transfer-encoding']], [undefined, undefined], what)
+  }
+  assert.equal(received.length, 0)
+  grpcAnswer = ok({
+    set: ['content-length', 'transfer-encoding', 'connection', 'te', 'upgrade'].map((key) => ({ key, value: '9' })),
+    remove: ['content-length', 'host'],
+    response: [{ key: 'content-length', value: '1' }],
+  })
+  assert.deepEqual(shown(await ask({ method: 'POST', body: 'body' })), [200, 'app'])
+  assert.equal(received[0]?.body, 'body')
+})
+
+/** Over HTTP, byte by byte: what is no answer is a failure. */
+test('answers that are none, or cannot be sent on, are refused, over HTTP', async (t) => {
+  let bytes = ''
+  const server = net.createServer((socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.end(bytes, 'latin1'))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const before = ports.http
+  ports.http = (server.address() as net.AddressInfo).port
+  t.after(() => {
+    ports.http = before
+  })
+  const fields = 'headersToUpstreamOnAllow: ["x-*", host], headersToDownstreamOnAllow: ["x-*"]'
+  const { ask } = await sidecar(t, { kind: 'http', fields })
+  const table: [bytes: string, status: number, body?: string][] = [
+    ['HTTP/1.1 200 OK\r\nx-a: 1\rx-b: 2\r\ncontent-length: 0\r\n\r\n', 403],
+    ['HTTP/1.1 200 OK\r\nx-a: a\x01b\r\ncontent-length: 0\r\n\r\n', 403],
+    ['HTTP/1.1 200 OK\r\nx a: 1\r\ncontent-length: 0\r\n\r\n', 403],
+    ['HTTP/1.1 200 OK\r\nhost: a@b\r\ncontent-length: 0\r\n\r\n', 500],
+    ['HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n123', 403],
+    ['HTTP/1.1 200 OK\r\ncontent-length: 0\r\ntransfer-encoding: chunked\r\n\r\n', 403],
+    [`HTTP/1.1 200 OK\r\n${'x-a: b\r\n'.repeat(3000)}content-length: 0\r\n\r\n`, 403],
+    [`HTTP/1.1 200 OK\r\nx-a: ${'v'.repeat(70_000)}\r\ncontent-length: 0\r\n\r\n`, 403],
+    ['HTTP/1.1 100 Continue\r\n\r\n', 403],
+    ['HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n', 403],
+    ['HTTP/1.1 700 What\r\ncontent-length: 2\r\n\r\nno', 403],
+    ['HTTP/1.1 99 What\r\ncontent-length: 0\r\n\r\n', 403],
+    ['HTTP/1.1 302 Found\r\ncontent-length: 0\r\n\r\n', 302],
+    ['HTTP/1.1 304 Not Modified\r\n\r\n', 304],
+    ['no HTTP at all', 403],
+    ['', 403],
+  ]
+  for (const [answer, status, body = ''] of table) {
+    bytes = answer
+    assert.deepEqual([answer.slice(0, 60), ...shown(await ask())], [answer.slice(0, 60), status, body])
+  }
+  assert.equal(received.length, 0)
+  bytes = `HTTP/1.1 200 OK\r\nlarge: ${'v'.repeat(50_000)}\r\ncontent-length: 0\r\n\r\n`
+  assert.equal((await ask()).status, 200, 'as large as Envoy takes it')
+})

@@ -11,6 +11,9 @@ import { createHttpRules, type HttpRules } from './http-rules.ts'
 const maxConnections = 1024
 const maxIdleConnections = 64
 
+/** Bytes of an answer's head. More than Envoy's 60 KiB, which are counted without what is between the lines. */
+const maxHeadBytes = 64 * 1024
+
 /** Bytes of an answer's body that are read; a larger answer is a failure. */
 const maxBodyBytes = 4 * 1024 * 1024
 
@@ -152,6 +155,7 @@ class HttpClient implements CheckClient {
         setHost: false,
         agent: this.#agent,
         target,
+        maxHeaderSize: maxHeadBytes,
       }
       // Node's types do not know the flat form, which keeps order and repeats.
       const message = sendRequest({ ...options, headers: headers as never })

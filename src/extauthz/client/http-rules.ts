@@ -38,6 +38,7 @@ export function createHttpRules(provider: HttpProvider): HttpRules {
   return {
     requestHeaders: (http) => requestHeaders(http, sent, provider),
     outcome(answer) {
+      if (tooLarge(answer)) return failure('unavailable', 'the answer has too many headers')
       if (answer.status === 200) return allowed(answer, upstream, onAllow)
       if (answer.status >= 500 && answer.status <= 599) {
         return failure('unavailable', `the provider answered with status ${answer.status}`)
@@ -45,6 +46,15 @@ export function createHttpRules(provider: HttpProvider): HttpRules {
       return denied(answer, onDeny)
     },
   }
+}
+
+/** Envoy's default bounds for the head of an upstream's answer. */
+const maxLines = 100
+const maxHeadBytes = 60 * 1024
+
+function tooLarge({ rawHeaders }: HttpAnswer): boolean {
+  const bytes = rawHeaders.reduce((sum, text) => sum + text.length, 0)
+  return rawHeaders.length > maxLines * 2 || bytes > maxHeadBytes
 }
 
 /** Besides the provider's list: `authorization`, always, and what says whether the body is whole. */
