@@ -1,12 +1,20 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Authorizer, allow, createAuthorizer } from '#src/extauthz/index.ts'
+import { startBootstrap } from '../interop/envoy.ts'
+import { peer } from '../interop/peers.ts'
 import { ask, echo } from './exchange.ts'
+import { root } from './program.ts'
 import type { Sallyport } from './sallyport.ts'
 import { freePorts, Stage } from './stage.ts'
 
 /** A provider in the mesh, behind a sidecar of its own that takes mutual TLS only, and a proxy that asks it. */
+const envoy = peer('envoy')
 const stage = new Stage()
 after(() => stage.end())
 
@@ -16,6 +24,7 @@ let ports: Record<'grpc' | 'sidecar', number>
 let authz: Sallyport
 let web: Sallyport
 let port = 0
+let app = 0
 
 interface Change {
   readonly account?: string
@@ -76,7 +85,7 @@ spec: { host: authz, trafficPolicy: { tls: ${tls} } }
 `
 
 before(async () => {
-  const app = await stage.application(echo)
+  app = await stage.application(echo)
   authorizer = createAuthorizer({
     logger: { level: 'error', debug() {}, info() {}, warn() {}, error() {} },
     check() {
@@ -122,11 +131,48 @@ test('the provider is asked with the certificate of the workload that asks', asy
   assert.equal(await status(), 200)
 })
 
+test('real Envoy asks it in the same way with what is printed for it', {
+  skip: 'skip' in envoy ? envoy.skip : false,
+}, async () => {
+  const before = checks
+  const port = await theirs()
+  assert.equal((await ask(port, '/')).status, 200)
+  assert.equal(checks, before + 1)
+  await change({ rule: destination('{ mode: DISABLE }') })
+  assert.equal((await ask(await theirs(), '/')).status, 403)
+  await change({ account: 'other' })
+  assert.equal((await ask(await theirs(), '/')).status, 403)
+  assert.equal(checks, before + 1)
+  await change({})
+})
+
+/** Real Envoy in the place of the web proxy, with the files as they are now. */
+async function theirs(): Promise<number> {
+  const issued = stage.path('issued')
+  const ca = ['--ca-dir', stage.path('ca')]
+  const web = ['-n', 'default', '--service-account', 'web', '--out', issued]
+  assert.equal(await stage.sallyport('ca', 'issue', ...ca, ...web).ended, 0)
+  const certificates = [
+    ...['--cert', join(issued, 'cert-chain.pem')],
+    ...['--key', join(issued, 'key.pem'), '--ca', join(issued, 'root-cert.pem')],
+  ]
+  const place = ['--workload', 'default/web', '--listen', '8080=127.0.0.1:0', '--app', `127.0.0.1:${app}`]
+  const words = ['envoy', '-f', stage.path('web'), ...place, ...certificates, '-o', 'json', '--admin', '127.0.0.1:0']
+  const printed = execFileSync(process.execPath, [join(root, 'dist/cli/main.js'), ...words], {
+    ...{ encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], cwd: root },
+  })
+  const work = mkdtempSync(join(tmpdir(), 'envoy-'))
+  const binary = 'path' in envoy ? envoy.path : ''
+  const running = await startBootstrap(binary, JSON.parse(printed), join(work, 'admin'), work)
+  stage.ending(() => running.stop())
+  return running.ports.get('127.0.0.1_8080') ?? assert.fail(`no listener in ${[...running.ports.keys()]}`)
+}
+
 test('in plaintext, which a DestinationRule can demand, it cannot be asked', async () => {
   await change({ rule: destination('{ mode: DISABLE }') })
+  const from = authz.lines.stdout.length
   assert.equal(await status(), 403)
-  const refused = await authz.nextDecision()
-  assert.equal(refused.details, 'plaintext_under_strict_mtls')
+  await authz.line('stdout', /"plaintext_under_strict_mtls"/, from)
 })
 
 test('a server that is not the account of the provider is not asked', async () => {
