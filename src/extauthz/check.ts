@@ -1,4 +1,5 @@
 import type { HeaderMap } from '../match/header-map.ts'
+import type { IpAddress } from '../match/ip.ts'
 import type { Json } from '../source/document.ts'
 
 /** One side of the connection that is being checked. */
@@ -32,6 +33,8 @@ export interface CheckHttpRequest {
   /** `HTTP/1.1`, `HTTP/2`. */
   readonly protocol: string
   readonly headers: HeaderMap
+  /** The client's, as X-Forwarded-For and the trusted hops tell it; absent: the source's. */
+  readonly remoteIp?: IpAddress
   /** Null when no body is sent along. */
   readonly body: CheckBody | null
 }

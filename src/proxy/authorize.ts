@@ -223,13 +223,13 @@ function check(chain: Chain, provider: Provider, body: CheckBody | null): CheckO
   const { request } = chain
   const client = chain.policies.providers.get(provider.name)
   if (client === undefined) return { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
-  const { method, path, host, scheme, protocol, headers, connection } = request
+  const { method, path, host, scheme, protocol, headers, remoteIp, connection } = request
   return client.check(
     {
       source: connection.source,
       destination: connection.destination,
       time: request.time,
-      http: { id: nextStreamId(), method, path, host, scheme, protocol, headers, body },
+      http: { id: nextStreamId(), method, path, host, scheme, protocol, headers, remoteIp, body },
     },
     request.signal(),
   )

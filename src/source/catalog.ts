@@ -60,6 +60,7 @@ export const catalog = {
   SP253: entry('info', 'a provider name is one that newer Istio refuses'),
   SP254: entry('warning', 'JWT keys are such that no token can be verified'),
   SP255: entry('warning', 'a condition that Istio accepts and cannot compile'),
+  SP256: entry('warning', 'an additional header of a provider has a variable that is not known here'),
   SP301: entry('warning', 'a CUSTOM policy names a provider that is not declared'),
   SP302: entry('warning', 'a selector matches no workload'),
   SP303: entry('warning', 'the host of a provider is in no Service or ServiceEntry'),

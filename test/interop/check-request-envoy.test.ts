@@ -254,7 +254,23 @@ spec:
 
 const lists =
   'pathPrefix: /check, includeRequestHeadersInCheck: [cookie, X-A, "x-pre-*", "*-id", ":path"], ' +
-  'includeAdditionalHeadersInCheck: { x-mesh: cluster.local, X-A: replaced, x-empty: "" }'
+  'includeAdditionalHeadersInCheck: { x-mesh: cluster.local, X-A: replaced, x-empty: "", x-text: "100%%" }'
+
+/** START_TIME and ports differ from one request to the next. */
+const variables = `includeAdditionalHeadersInCheck: { ${[
+  ...[
+    'REQ(x-a)',
+    'REQ(user-agent)',
+    'REQ(:path)',
+    'REQ(Host)',
+    'REQ(X-MISSING?USER-AGENT):2',
+    'REQUEST_HEADER(cookie)',
+  ],
+  ...['PROTOCOL', 'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT', 'DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT'],
+  ...['DOWNSTREAM_LOCAL_PORT', 'DOWNSTREAM_LOCAL_URI_SAN', 'DOWNSTREAM_PEER_URI_SAN'],
+]
+  .map((one, i) => `x-${i}: "<%${one}%>"`)
+  .join(', ')} }`
 
 const setups: readonly [what: string, setup: Setup, messages: readonly string[]][] = [
   ['plaintext requests', { provider: 'grpc' }, plain],
@@ -285,6 +301,8 @@ const setups: readonly [what: string, setup: Setup, messages: readonly string[]]
     { provider: 'http', fields: lists },
     [...plain, 'GET /b HTTP/1.1\r\nHost: web\r\nx-pre-a: 1\r\nX-PRE-: 2\r\nmy-id: 3\r\ncookie: c=1\r\n\r\n'],
   ],
+  ['variables of additional headers', { provider: 'http', mode: 'STRICT', fields: variables }, plain],
+  ['variables of additional headers at a gateway', { provider: 'http', more: gateway, fields: variables }, plain],
   [
     'bodies to an HTTP provider',
     { provider: 'http', fields: 'includeRequestBodyInCheck: { maxRequestBytes: 8, allowPartialMessage: true }' },

@@ -101,7 +101,9 @@ class HttpClient implements CheckClient {
       const cancel = () => settle(failure('cancelled', 'cancelled while it was asked'))
       const timer = startTimer(timeout, () => settle(failure('timeout', `no answer within ${timeout} ms`)))
       signal.addEventListener('abort', cancel, { once: true })
-      this.#ask(http, abort.signal).then(settle, () => settle(failure('unavailable', 'the check could not be sent')))
+      this.#ask(request, http, abort.signal).then(settle, () =>
+        settle(failure('unavailable', 'the check could not be sent')),
+      )
     })
   }
 
@@ -125,10 +127,10 @@ class HttpClient implements CheckClient {
     this.#idle.clear()
   }
 
-  async #ask(http: CheckHttpRequest, signal: AbortSignal): Promise<CheckOutcome> {
+  async #ask(request: CheckRequest, http: CheckHttpRequest, signal: AbortSignal): Promise<CheckOutcome> {
     const resolved = this.#resolver.resolve(this.#endpoints())
     const targets = resolved instanceof Promise ? await resolved : resolved
-    const headers = this.#rules.requestHeaders(http)
+    const headers = this.#rules.requestHeaders(request, http)
     const start = targets.length === 0 ? 0 : this.#turn++ % targets.length
     let message = 'there is no endpoint'
     for (const target of [...targets.slice(start), ...targets.slice(0, start)]) {

@@ -2,11 +2,12 @@ import type { Buffer } from 'node:buffer'
 import { HeaderMap } from '../../match/header-map.ts'
 import type { HttpProvider } from '../../mesh/provider.ts'
 import { joinAnswerLines } from '../answer-lines.ts'
-import type { CheckHttpRequest, CheckOutcome, HeaderChange, RequestRewrite } from '../check.ts'
+import type { CheckHttpRequest, CheckOutcome, CheckRequest, HeaderChange, RequestRewrite } from '../check.ts'
 import { mergeHeaders, partialBodyHeader } from '../check-request.ts'
 import { invalidAnswer, isAuthority } from '../check-response.ts'
 import { isFramingHeader, isHeaderName, isHeaderValue, latin1FromUtf8 } from '../header-syntax.ts'
 import { failure } from './failure.ts'
+import { compileTemplate, type FillTemplate } from './fill-template.ts'
 import { compileHeaderList, type HeaderList } from './header-list.ts'
 
 type Line = readonly [name: string, value: string]
@@ -26,17 +27,20 @@ export interface HttpAnswer {
 /** Which headers a provider is sent, and what its answers mean. */
 export interface HttpRules {
   /** Flat: name, value, name, value, ... */
-  requestHeaders(http: CheckHttpRequest): string[]
+  requestHeaders(request: CheckRequest, http: CheckHttpRequest): string[]
   outcome(answer: HttpAnswer): CheckOutcome
 }
 
 export function createHttpRules(provider: HttpProvider): HttpRules {
   const sent = compileHeaderList(provider.includeRequestHeaders)
+  const added = provider.includeAdditionalHeaders
+    .map(([name, value]) => [name.toLowerCase(), compileTemplate(value)] as const)
+    .filter(([name]) => !isFramingHeader(name))
   const upstream = compileHeaderList(provider.headersToUpstreamOnAllow)
   const onAllow = compileHeaderList(provider.headersToDownstreamOnAllow)
   const onDeny = denyList(provider.headersToDownstreamOnDeny)
   return {
-    requestHeaders: (http) => requestHeaders(http, sent, provider),
+    requestHeaders: (request, http) => requestHeaders(request, http, { sent, added, timeout: provider.timeout }),
     outcome(answer) {
       if (tooLarge(answer)) return failure('unavailable', 'the answer has too many headers')
       if (answer.status === 200) return allowed(answer, upstream, onAllow)
@@ -57,19 +61,26 @@ function tooLarge({ rawHeaders }: HttpAnswer): boolean {
   return rawHeaders.length > maxLines * 2 || bytes > maxHeadBytes
 }
 
+interface Sent {
+  readonly sent: HeaderList
+  readonly added: readonly (readonly [name: string, fill: FillTemplate])[]
+  readonly timeout: number
+}
+
 /** Besides the provider's list: `authorization`, always, and what says whether the body is whole. */
-function requestHeaders(http: CheckHttpRequest, sent: HeaderList, provider: HttpProvider): string[] {
+function requestHeaders(request: CheckRequest, http: CheckHttpRequest, { sent, added, timeout }: Sent): string[] {
   const headers = new Map<string, string>()
   for (const [name, value] of mergeHeaders(http)) {
     if (isFramingHeader(name)) continue
     if (name === 'authorization' || name === partialBodyHeader || sent(name)) headers.set(name, latin1FromUtf8(value))
   }
-  for (const [name, value] of provider.includeAdditionalHeaders) {
+  for (const [name, fill] of added) {
+    const value = fill(request, http)
     // Envoy adds none without a value.
-    if (value !== '' && !isFramingHeader(name.toLowerCase())) headers.set(name.toLowerCase(), latin1FromUtf8(value))
+    if (value !== '') headers.set(name, value)
   }
   headers.set('x-envoy-internal', 'true')
-  headers.set('x-envoy-expected-rq-timeout-ms', String(provider.timeout))
+  headers.set('x-envoy-expected-rq-timeout-ms', String(timeout))
   headers.set('content-length', String(http.body?.bytes.length ?? 0))
   const host = headers.get('host') ?? http.host
   headers.delete('host')
