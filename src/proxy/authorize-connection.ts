@@ -2,8 +2,9 @@ import type { CheckOutcome } from '../extauthz/check.ts'
 import type { Provider } from '../mesh/provider.ts'
 import type { Decision } from '../policy/decision.ts'
 import { Facts } from '../policy/facts.ts'
-import { type AuthorizedConnection, failsOpen, type Policies } from './authorize.ts'
+import type { AuthorizedConnection, Policies } from './authorize.ts'
 import { allowedDecision, deniedConnection, matchedPolicy, watch } from './decisions.ts'
+import { failsOpen } from './provider-reply.ts'
 
 /**
  * Envoy's network filter chain as Istio builds it: CUSTOM, AUDIT, DENY, ALLOW. No answer is given on a refusal, so a

@@ -1,8 +1,7 @@
 import type { RequestAuthenticator } from '../authn/authentication.ts'
-import type { CheckBody, CheckClient, CheckFailure, CheckOutcome, CheckPeer, HeaderChange } from '../extauthz/check.ts'
+import type { CheckBody, CheckClient, CheckOutcome, CheckPeer, HeaderChange } from '../extauthz/check.ts'
 import type { HeaderList } from '../extauthz/client/header-list.ts'
 import { applyChanges } from '../extauthz/header-changes.ts'
-import { isFramingHeader, isHeaderName, isHeaderValue } from '../extauthz/header-syntax.ts'
 import type { HeaderMap } from '../match/header-map.ts'
 import type { IpAddress } from '../match/ip.ts'
 import type { Provider, RequestBodyLimit } from '../mesh/provider.ts'
@@ -12,9 +11,9 @@ import { ACCESS_DENIED } from '../policy/decision.ts'
 import type { ConnectionFacts } from '../policy/facts.ts'
 import { Facts } from '../policy/facts.ts'
 import { allowedDecision, matchedPolicy, NOTHING_WATCHED, watch } from './decisions.ts'
-import { MAX_HEAD_BYTES } from './limits.ts'
 import type { LocalReply } from './local-reply.ts'
 import { grpcReply, grpcStatusOf, isGrpcRequest, textReply } from './local-reply.ts'
+import { denial, failsOpen, failure } from './provider-reply.ts'
 import { changeRequestLine } from './request-line.ts'
 import { nextStreamId } from './stream-id.ts'
 
@@ -201,18 +200,16 @@ async function ask(chain: Chain, provider: Provider): Promise<Outcome | null> {
       chain.facts = Facts.ofRequest(request.connection.facts, request)
       if (outcome.metadata !== undefined) chain.facts.metadata = { 'envoy.filters.http.ext_authz': outcome.metadata }
       return null
-    case 'deny':
-      return tooLarge(outcome.headers)
+    case 'deny': {
+      const reply = denial(outcome)
+      return reply === null
         ? refuse(chain, 'custom', textReply(500, ''), 'ext_authz_invalid')
-        : refuse(chain, 'custom', denial(outcome), 'ext_authz_denied')
+        : refuse(chain, 'custom', reply, 'ext_authz_denied')
+    }
     case 'error': {
       if (failsOpen(provider, outcome.reason)) return null
-      const { status = null, headers = [], body = NO_BODY } = outcome.reply ?? {}
-      const invalid = outcome.reason === 'invalid' || tooLarge(headers)
-      const reply = tooLarge(headers)
-        ? textReply(500, '')
-        : denial({ status: status ?? (invalid ? 500 : provider.statusOnError), headers, body })
-      return refuse(chain, 'custom', reply, invalid ? 'ext_authz_invalid' : 'ext_authz_error')
+      const { reply, details } = failure(outcome, provider)
+      return refuse(chain, 'custom', reply, details)
     }
     default:
       return unreachable(outcome)
@@ -233,38 +230,6 @@ function check(chain: Chain, provider: Provider, body: CheckBody | null): CheckO
     },
     request.signal(),
   )
-}
-
-const NO_BODY = new Uint8Array(0)
-
-/** A provider that could not be asked is forgiven; an answer that must not be applied, or a client that left, is not. */
-export function failsOpen(provider: Provider, reason: CheckFailure): boolean {
-  return provider.failOpen && (reason === 'timeout' || reason === 'unavailable')
-}
-
-/** No client reads a head of such a size. */
-function tooLarge(headers: readonly (readonly [string, string])[]): boolean {
-  let bytes = 0
-  for (const [name, value] of headers) bytes += name.length + value.length + 4
-  return bytes > MAX_HEAD_BYTES
-}
-
-/** A provider's answer to the client, without what cannot be sent as it is. */
-function denial(outcome: Omit<Extract<CheckOutcome, { kind: 'deny' }>, 'kind'>): LocalReply {
-  const status = outcome.status >= 200 && outcome.status <= 599 ? outcome.status : 403
-  const headers: [string, string][] = []
-  for (const [line, value] of outcome.headers) {
-    const name = line.toLowerCase()
-    if (!isFramingHeader(name) && isHeaderName(name) && isHeaderValue(value)) headers.push([name, value])
-  }
-  // Envoy takes the type away where there is nothing of it.
-  if (outcome.body.length === 0) {
-    return { status, headers: headers.filter(([name]) => name !== 'content-type'), body: outcome.body }
-  }
-  if (outcome.body.length > 0 && !headers.some(([name]) => name === 'content-type')) {
-    headers.push(['content-type', 'text/plain'])
-  }
-  return { status, headers, body: outcome.body }
 }
 
 /** 2. The token, which leaves the request unless its rule forwards it. */
