@@ -58,10 +58,10 @@ function metadata(writer: WireWriter, field: number, claims: Claims | null): voi
 }
 
 /**
- * `service` stays unset: Envoy fills it from `x-envoy-downstream-service-cluster`, which any client can send, and an
- * authorizer could take it for an identity. A client that is not told has no address, rather than an empty one.
+ * The source's `service` stays unset: Envoy fills it from `x-envoy-downstream-service-cluster`, which any client can send,
+ * and an authorizer could take it for an identity. A client that is not told has no address, rather than an empty one.
  */
-function peer(writer: WireWriter, field: number, { ip, port, principal }: CheckPeer): void {
+function peer(writer: WireWriter, field: number, { ip, port, principal, service = '' }: CheckPeer): void {
   const start = writer.begin(field)
   if (ip !== '') {
     const address = writer.begin(1)
@@ -71,6 +71,7 @@ function peer(writer: WireWriter, field: number, { ip, port, principal }: CheckP
     writer.end(socket)
     writer.end(address)
   }
+  text(writer, 2, service)
   text(writer, 4, principal)
   writer.end(start)
 }
@@ -96,10 +97,10 @@ function http(writer: WireWriter, field: number, asked: CheckHttpRequest, { pack
   text(writer, 6, scheme)
   text(writer, 10, protocol)
   if (body !== null) {
-    const size = body.bytes.length
-    if (size !== 0) writer.number(9, size)
-    if (size !== 0 && packAsBytes) writer.octets(12, body.bytes)
-    else if (size !== 0) writer.text(11, bodyText(body))
+    const { bytes, received = bytes.length } = body
+    if (received !== 0) writer.number(9, received)
+    if (bytes.length !== 0 && packAsBytes) writer.octets(12, bytes)
+    else if (bytes.length !== 0) writer.text(11, bodyText(body))
   }
   writer.end(start)
 }

@@ -303,3 +303,32 @@ describe('an answer that would split a message', () => {
     })
   }
 })
+
+describe('dynamic metadata', () => {
+  const metadata = (response: MessageInitShape<typeof CheckResponseSchema>) => {
+    const outcome = parse(response)
+    return outcome.kind === 'allow' ? (outcome.metadata ?? null) : null
+  }
+
+  test('is that of the answer, or of its OK arm, which wins', () => {
+    const outer = { tier: 'gold', groups: ['a'], level: 2 }
+    assert.deepEqual({ ...metadata({ dynamicMetadata: outer }) }, outer)
+    const value = { dynamicMetadata: { tier: 'lead' } }
+    assert.deepEqual(
+      { ...metadata({ dynamicMetadata: outer, httpResponse: { case: 'okResponse', value } }) },
+      value.dynamicMetadata,
+    )
+    assert.equal(metadata({}), null)
+    assert.equal(metadata({ dynamicMetadata: {} }), null)
+  })
+
+  test('of a denial is nothing that later policies see', () => {
+    assert.equal(metadata({ status: { code: 7 }, dynamicMetadata: { tier: 'gold' } }), null)
+  })
+
+  test('has no names but its own', () => {
+    const found = metadata({ dynamicMetadata: { tier: 'gold' } })
+    assert.ok(found !== null)
+    for (const name of ['constructor', '__proto__', 'toString']) assert.equal(found[name], undefined)
+  })
+})

@@ -8,10 +8,11 @@ import type {
   OkHttpResponse,
 } from '../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import { CheckResponseSchema } from '../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
-import type { CheckOutcome, ErrorReply, HeaderChange, QueryChanges, RequestRewrite } from './check.ts'
+import type { CheckOutcome, DynamicMetadata, ErrorReply, HeaderChange, QueryChanges, RequestRewrite } from './check.ts'
 import { isFramingHeader, isHeaderName, isHeaderValue, latin1FromUtf8 } from './header-syntax.ts'
 
 type Line = readonly [name: string, value: string]
+type Allowed = Extract<CheckOutcome, { kind: 'allow' }>
 type ResponseChange = Exclude<HeaderChange, { kind: 'join' | 'remove' }>
 
 const empty = new Uint8Array(0)
@@ -41,13 +42,26 @@ export function parseCheckResponse(bytes: Uint8Array): CheckOutcome {
 }
 
 /** A missing status is code 0, and code 0 allows whatever the other arm says. */
-function decide({ status, httpResponse: arm }: CheckResponse): CheckOutcome {
+function decide(response: CheckResponse): CheckOutcome {
+  const { status, httpResponse: arm } = response
   if ((status?.code ?? 0) === 0) {
-    return arm.case === 'okResponse' ? allowed(arm.value) : { kind: 'allow', changes: [], responseChanges: [] }
+    const outcome = arm.case === 'okResponse' ? allowed(arm.value) : nothingChanged
+    const metadata = metadataOf(response)
+    return metadata === null ? outcome : { ...outcome, metadata }
   }
   if (arm.case === 'deniedResponse') return denied(arm.value)
   if (arm.case === 'errorResponse') return failed(arm.value)
   return { kind: 'deny', status: 403, headers: [], body: empty }
+}
+
+const nothingChanged: Allowed = { kind: 'allow', changes: [], responseChanges: [] }
+
+/** The deprecated field of the OK answer wins where it is there, as in Envoy. */
+function metadataOf({ httpResponse: arm, dynamicMetadata }: CheckResponse): DynamicMetadata | null {
+  const own = arm.case === 'okResponse' ? arm.value.dynamicMetadata : undefined
+  const metadata = own ?? dynamicMetadata
+  if (metadata === undefined || Object.keys(metadata).length === 0) return null
+  return Object.assign(Object.create(null), metadata)
 }
 
 /** An entry with `append: true` is left out, as by Envoy; other append settings have no meaning here. */
@@ -81,7 +95,7 @@ function reply(response: DeniedHttpResponse, options: readonly HeaderValueOption
   return { status: code >= 200 && code <= 599 ? code : null, headers, body: Buffer.from(response.body, 'utf8') }
 }
 
-function allowed(response: OkHttpResponse): CheckOutcome {
+function allowed(response: OkHttpResponse): Allowed {
   const sets: HeaderChange[] = []
   const joins: HeaderChange[] = []
   const removals: HeaderChange[] = []

@@ -1,5 +1,7 @@
 import type { HeaderMap } from '../match/header-map.ts'
+import type { IpAddress } from '../match/ip.ts'
 import type { Claims } from '../policy/facts.ts'
+import type { Json } from '../source/document.ts'
 
 /** One side of the connection that is being checked. */
 export interface CheckPeer {
@@ -8,6 +10,8 @@ export interface CheckPeer {
   readonly port: number
   /** SPIFFE id with its scheme, or empty. */
   readonly principal: string
+  /** Of the destination of a TCP connection: the server name that the client asked for. Absent or empty: none. */
+  readonly service?: string
 }
 
 /** What a provider is asked: the attributes of Envoy's `CheckRequest`. */
@@ -23,6 +27,7 @@ export interface CheckRequest {
 }
 
 export interface CheckHttpRequest {
+  /** A decimal number, unique in the process; not `x-request-id`. */
   readonly id: string
   readonly method: string
   /** With the query, after normalization. */
@@ -32,6 +37,8 @@ export interface CheckHttpRequest {
   /** `HTTP/1.1`, `HTTP/2`. */
   readonly protocol: string
   readonly headers: HeaderMap
+  /** The client's, as X-Forwarded-For and the trusted hops tell it; absent: the source's. */
+  readonly remoteIp?: IpAddress
   /** Null when no body is sent along. */
   readonly body: CheckBody | null
 }
@@ -40,6 +47,8 @@ export interface CheckBody {
   readonly bytes: Uint8Array
   /** Whether the request's body is longer than what is sent along. */
   readonly partial: boolean
+  /** How many bytes have come so far, which may be more; absent: as many as `bytes` has. */
+  readonly received?: number
 }
 
 /** What a provider answered. A provider that cannot be asked is a value too, never an exception. */
@@ -52,6 +61,8 @@ export type CheckOutcome =
       readonly queryChanges?: QueryChanges
       /** Absent: the request line stays as it is. */
       readonly rewrite?: RequestRewrite
+      /** Absent: none. */
+      readonly metadata?: DynamicMetadata
     }
   | {
       readonly kind: 'deny'
@@ -68,6 +79,12 @@ export type CheckOutcome =
       /** What the client is sent, unless the provider fails open. Absent: `statusOnError` with an empty body. */
       readonly reply?: ErrorReply
     }
+
+/**
+ * What later policies may ask for as `experimental.envoy.filters.http.ext_authz[KEY]` (`.network.` on TCP). It has no
+ * prototype, as its keys are the authorizer's.
+ */
+export type DynamicMetadata = Readonly<Record<string, Json>>
 
 export interface ErrorReply {
   /** Null: the provider's `statusOnError`. */

@@ -4,6 +4,7 @@ import type { Authorizer } from './authorizer.ts'
 import { type Declaration, titleOf } from './declaration.ts'
 import { DEFAULT_MESH_CONFIG } from './decode/mesh-config.ts'
 import type { Delegation } from './delegation.ts'
+import type { DestinationRule } from './destination-rule.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
 import type { Mesh } from './mesh.ts'
 import type { MeshConfig } from './mesh-config.ts'
@@ -25,6 +26,7 @@ export class Collection implements WorkloadParts {
   readonly #authorizationPolicies: AuthorizationPolicy[] = []
   readonly #requestAuthentications: RequestAuthentication[] = []
   readonly #peerAuthentications: PeerAuthentication[] = []
+  readonly #destinationRules: DestinationRule[] = []
   readonly #sidecars: Sidecar[] = []
   readonly #authorizers: Authorizer[] = []
   readonly #delegations: Delegation[] = []
@@ -46,6 +48,9 @@ export class Collection implements WorkloadParts {
         break
       case 'ServiceEntry':
         this.serviceEntries.push(declaration.resource)
+        break
+      case 'DestinationRule':
+        this.#destinationRules.push(declaration.resource)
         break
       case 'Sidecar':
         this.#sidecars.push(declaration.resource)
@@ -91,6 +96,7 @@ export class Collection implements WorkloadParts {
     append(this.#authorizationPolicies, other.#authorizationPolicies)
     append(this.#requestAuthentications, other.#requestAuthentications)
     append(this.#peerAuthentications, other.#peerAuthentications)
+    append(this.#destinationRules, other.#destinationRules)
     append(this.#sidecars, other.#sidecars)
     append(this.#authorizers, other.#authorizers)
     append(this.#delegations, other.#delegations)
@@ -107,6 +113,7 @@ export class Collection implements WorkloadParts {
       peerAuthentications: this.#peerAuthentications,
       services: this.services,
       serviceEntries: this.serviceEntries,
+      destinationRules: this.#destinationRules,
       sidecars: this.#sidecars,
       gateways: this.gateways,
       kubernetesGateways: this.kubernetesGateways,

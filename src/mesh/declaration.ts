@@ -10,6 +10,7 @@ import { authorizer, toAuthorizer } from './decode/authorizer.ts'
 import { Cursor } from './decode/cursor.ts'
 import type { Decoder } from './decode/decoder.ts'
 import { delegation, toDelegation } from './decode/delegation.ts'
+import { destinationRule, toDestinationRule } from './decode/destination-rule.ts'
 import { gateway, kubernetesGateway, toGateway, toKubernetesGateway } from './decode/gateway.ts'
 import { operator } from './decode/istio-operator.ts'
 import { bare, configMap, controller, pod, service, toService } from './decode/kubernetes.ts'
@@ -22,6 +23,7 @@ import { serviceEntry, toServiceEntry } from './decode/service-entry.ts'
 import { sidecar, toSidecar } from './decode/sidecar.ts'
 import { workloadEntry, workloadGroup } from './decode/workload-group.ts'
 import type { Delegation } from './delegation.ts'
+import type { DestinationRule } from './destination-rule.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
 import { type GatewayTopology, PROXY_CONFIG_ANNOTATION } from './gateway-topology.ts'
 import { type UsedKind, writtenAs } from './kinds.ts'
@@ -53,6 +55,7 @@ type Declared =
   | { readonly kind: 'RequestAuthentication'; readonly resource: RequestAuthentication }
   | { readonly kind: 'PeerAuthentication'; readonly resource: PeerAuthentication }
   | { readonly kind: 'ServiceEntry'; readonly resource: ServiceEntry }
+  | { readonly kind: 'DestinationRule'; readonly resource: DestinationRule }
   | { readonly kind: 'Sidecar'; readonly resource: Sidecar }
   | { readonly kind: 'Gateway'; readonly resource: Gateway }
   | { readonly kind: 'KubernetesGateway'; readonly resource: KubernetesGateway }
@@ -120,6 +123,11 @@ class DocumentDecoding {
         return this.#resource(unfolded, serviceEntry, (raw, meta, origin) => ({
           kind,
           resource: toServiceEntry(raw, meta, origin),
+        }))
+      case 'DestinationRule':
+        return this.#resource(unfolded, destinationRule, (raw, meta, origin) => ({
+          kind,
+          resource: toDestinationRule(raw, meta, origin),
         }))
       case 'Sidecar':
         return this.#resource(unfolded, sidecar, (raw, meta, origin) => ({

@@ -6,6 +6,7 @@ export const usedKinds = [
   'RequestAuthentication',
   'PeerAuthentication',
   'ServiceEntry',
+  'DestinationRule',
   'Sidecar',
   'Gateway',
   'KubernetesGateway',
@@ -53,8 +54,8 @@ const groups: ReadonlyMap<string, Group> = new Map<string, Group>([
     'networking.istio.io',
     {
       versions: ['v1', 'v1beta1', 'v1alpha3'],
-      used: ['ServiceEntry', 'Sidecar', 'Gateway', 'WorkloadEntry', 'WorkloadGroup'],
-      others: ['VirtualService', 'DestinationRule', 'EnvoyFilter', 'ProxyConfig', 'TrafficExtension'],
+      used: ['ServiceEntry', 'DestinationRule', 'Sidecar', 'Gateway', 'WorkloadEntry', 'WorkloadGroup'],
+      others: ['VirtualService', 'EnvoyFilter', 'ProxyConfig', 'TrafficExtension'],
     },
   ],
   [

@@ -368,6 +368,7 @@ test('the mesh configuration, in each of its places', () => {
     assert.deepEqual(rest, {
       trustDomain: 'td',
       trustDomainAliases: ['old'],
+      autoMtls: true,
       certificateTrustDomains: [],
       rootNamespace: 'root',
       pathNormalization: 'MERGE_SLASHES',

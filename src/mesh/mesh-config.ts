@@ -15,6 +15,8 @@ export interface MeshConfig {
   /** Default `istio-system`. */
   readonly rootNamespace: string
   readonly pathNormalization: PathNormalization
+  /** Whether calls use mutual TLS where the other side takes it and no DestinationRule says otherwise; default true. */
+  readonly autoMtls: boolean
   /** In the file's order; names are unique. */
   readonly providers: readonly Provider[]
   /** Names of extensionProviders of other kinds (tracers, loggers): known, but not usable by CUSTOM. */

@@ -1,6 +1,7 @@
 import type { AuthorizationPolicy } from './authorization-policy.ts'
 import type { Authorizer } from './authorizer.ts'
 import type { Delegation } from './delegation.ts'
+import type { DestinationRule } from './destination-rule.ts'
 import type { Gateway, KubernetesGateway } from './gateway.ts'
 import type { Instance } from './instance.ts'
 import type { MeshConfig } from './mesh-config.ts'
@@ -19,6 +20,7 @@ export interface Mesh {
   readonly peerAuthentications: readonly PeerAuthentication[]
   readonly services: readonly Service[]
   readonly serviceEntries: readonly ServiceEntry[]
+  readonly destinationRules: readonly DestinationRule[]
   readonly sidecars: readonly Sidecar[]
   readonly gateways: readonly Gateway[]
   readonly kubernetesGateways: readonly KubernetesGateway[]

@@ -15,6 +15,10 @@ export interface FoundService {
   readonly host: string
   readonly namespace: string
   readonly resolution: Resolution
+  /** Outside the mesh (`MESH_EXTERNAL`): no mutual TLS but by a DestinationRule. */
+  readonly external: boolean
+  /** A ServiceEntry's own: names that its servers may have. */
+  readonly subjectAltNames: readonly string[]
   /** Empty where nothing serves the port, or the service has no such port. */
   readonly endpoints: readonly ServiceEndpoint[]
 }
@@ -65,6 +69,7 @@ export function findService(mesh: Mesh, service: string, port: number): FoundSer
     host,
     namespace,
     resolution,
+    ...trustOf(first),
     endpoints: found.flatMap((entry) => endpointsOf(mesh, entry, port)),
   }
 }
@@ -86,10 +91,24 @@ export function findOutboundService(mesh: Mesh, namespace: string, host: string,
       host: name,
       namespace: entry.namespace,
       resolution,
+      ...trustOf(entry),
       endpoints: endpointsOf(mesh, entry, port),
     }
   }
   return null
+}
+
+function trustOf(entry: Entry): Pick<FoundService, 'external' | 'subjectAltNames'> {
+  if (entry.kind === 'service') return { external: entry.service.externalName !== null, subjectAltNames: [] }
+  const { location, subjectAltNames } = entry.entry
+  return { external: location === 'MESH_EXTERNAL', subjectAltNames }
+}
+
+/** The namespace of the Service or ServiceEntry that `[namespace/]host` names; null for a host that is in none. */
+export function serviceNamespace(mesh: Mesh, service: string): string | null {
+  const slash = service.indexOf('/')
+  if (slash !== -1) return service.slice(0, slash)
+  return registryOf(mesh).get(service.toLowerCase())?.[0]?.namespace ?? null
 }
 
 /** Every host of the mesh, in the order of the files. */

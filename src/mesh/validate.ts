@@ -9,6 +9,7 @@ import type { Attachment, Labels, Resource } from './resource.ts'
 import type { Sidecar } from './sidecar.ts'
 import { validateAuthorizationPolicy } from './validate/authorization-policy.ts'
 import { validateDelegation } from './validate/delegation.ts'
+import { validateDestinationRule } from './validate/destination-rule.ts'
 import { Findings } from './validate/findings.ts'
 import { validateProviderName, validateProviders, validateTrustDomainNames } from './validate/mesh-wide.ts'
 import { validateMetadata } from './validate/metadata.ts'
@@ -70,6 +71,7 @@ export class MeshValidator {
       selectors.check(delegation.meta.namespace, selectorOf(delegation.attachment), ['spec', 'selector'], findings)
     })
     each([...mesh.serviceEntries, ...mesh.gateways], ({ meta }, findings) => validateMetadata(meta, null, findings))
+    each(mesh.destinationRules, validateDestinationRule)
     each(mesh.sidecars, ({ meta, selector }: Sidecar, findings) => {
       validateMetadata(meta, null, findings)
       selectors.check(meta.namespace, selector, ['spec', 'workloadSelector'], findings)

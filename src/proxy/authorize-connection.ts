@@ -6,6 +6,7 @@ import type { AuthorizedConnection, Policies } from './authorize.ts'
 import { allowedDecision, deniedConnection, matchedPolicy, watch } from './decisions.ts'
 import { type DelegationEvents, delegate, NO_DELEGATION_EVENTS, type ShadowAnswer, tellShadows } from './delegate.ts'
 import { failsOpen } from './fails-open.ts'
+import { addMetadata, NETWORK_FILTER } from './provider-metadata.ts'
 
 /**
  * Envoy's network filter chain as Istio builds it, with Delegations behind CUSTOM: then AUDIT, DENY, ALLOW. No answer is
@@ -22,13 +23,15 @@ export async function authorizeConnection(
 ): Promise<Decision> {
   const facts = Facts.ofConnection(connection.facts)
   const { decider, providers } = policies
+  // Where Envoy has the server name of a TCP connection.
+  const destination = { ...connection.destination, service: connection.facts.sni }
   let provider: string | null = null
   const verdict = decider.custom(facts)
   if (verdict.kind === 'deny') return deniedConnection('custom', verdict.policy, matchedPolicy(verdict.policy))
   if (verdict.kind === 'ask' && verdict.provider.kind === 'grpc') {
     provider = verdict.provider.name
     const client = providers.get(provider)
-    const { source, destination } = connection
+    const { source } = connection
     const outcome: CheckOutcome =
       client === undefined
         ? { kind: 'error', reason: 'unavailable', message: 'the provider has no client' }
@@ -36,6 +39,7 @@ export async function authorizeConnection(
     asked(verdict.provider, outcome)
     const refusal = refusalOf(verdict.provider, outcome)
     if (refusal !== null) return refusal
+    addMetadata(facts, NETWORK_FILTER, outcome)
   }
   let shadows: readonly ShadowAnswer[] = []
   const tell = (decision: Decision) => {
@@ -43,7 +47,7 @@ export async function authorizeConnection(
     return decision
   }
   if (policies.delegations !== undefined) {
-    const { source, destination } = connection
+    const { source } = connection
     const delegated = await delegate<Decision>(policies.delegations, {
       claims: null,
       time,
@@ -53,6 +57,7 @@ export async function authorizeConnection(
       settle: (delegation, one, outcome) => {
         provider = one.name
         const refusal = refusalOf(one, outcome)
+        addMetadata(facts, NETWORK_FILTER, outcome)
         return refusal === null ? null : { ...refusal, delegation }
       },
       asked,

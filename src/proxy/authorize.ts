@@ -1,5 +1,6 @@
 import type { RequestAuthenticator } from '../authn/authentication.ts'
 import type { CheckBody, CheckClient, CheckOutcome, CheckPeer, CheckRequest, HeaderChange } from '../extauthz/check.ts'
+import type { HeaderList } from '../extauthz/client/header-list.ts'
 import { applyChanges } from '../extauthz/header-changes.ts'
 import type { HeaderMap } from '../match/header-map.ts'
 import type { IpAddress } from '../match/ip.ts'
@@ -22,9 +23,11 @@ import type { BoundDelegation } from './delegations.ts'
 import { failsOpen } from './fails-open.ts'
 import type { LocalReply } from './local-reply.ts'
 import { isGrpcRequest, textReply } from './local-reply.ts'
-import { providerReply } from './provider-reply.ts'
+import { addMetadata, HTTP_FILTER } from './provider-metadata.ts'
+import { denial, failure } from './provider-reply.ts'
 import { refusal } from './refusal.ts'
 import { changeRequestLine } from './request-line.ts'
+import { nextStreamId } from './stream-id.ts'
 
 /** What enforces one workload at one moment. A reload makes new ones; a request keeps those it began with. */
 export interface Policies {
@@ -35,6 +38,8 @@ export interface Policies {
   readonly providers: ReadonlyMap<string, CheckClient>
   /** Absent without any. */
   readonly delegations?: readonly BoundDelegation[] | undefined
+  /** Headers that only a provider sets: a client's own are removed before anything looks at them. Absent: none. */
+  readonly providerHeaders?: HeaderList
 }
 
 /** A connection as policies and providers see it. */
@@ -59,6 +64,8 @@ export interface ChainRequest {
   readonly headers: HeaderMap
   readonly remoteIp: IpAddress
   readonly body: ChainBody
+  /** Whether it will be answered with anything but 404: no provider is asked about what leads nowhere. */
+  readonly routed: boolean
   /** Aborts when the client goes away. Asked for only when somebody waits. */
   signal(): AbortSignal
 }
@@ -130,6 +137,7 @@ export function authorize(
   asked: (provider: Provider, outcome: CheckOutcome) => void,
   events: DelegationEvents = NO_DELEGATION_EVENTS,
 ): Outcome | Promise<Outcome> {
+  if (policies.providerHeaders !== undefined) removeListed(request.headers, policies.providerHeaders)
   const chain: Chain = {
     request,
     policies,
@@ -145,6 +153,13 @@ export function authorize(
     custom(chain),
     (refusal) => refusal ?? next(authenticate(chain), (late) => late ?? afterAuthentication(chain)),
   )
+}
+
+function removeListed(headers: HeaderMap, list: HeaderList): void {
+  for (let i = headers.size - 1; i >= 0; i--) {
+    // Several lines of one name go at once.
+    if (i < headers.size && list(headers.nameAt(i))) headers.delete(headers.nameAt(i))
+  }
 }
 
 interface Chain {
@@ -176,7 +191,7 @@ function custom(chain: Chain): Outcome | null | Promise<Outcome | null> {
     case 'deny':
       return refuseByPolicy(chain, 'custom', verdict.policy)
     case 'ask':
-      return ask(chain, verdict.provider)
+      return chain.request.routed ? ask(chain, verdict.provider) : null
     default:
       return unreachable(verdict)
   }
@@ -228,19 +243,23 @@ function settle(chain: Chain, provider: Provider, outcome: CheckOutcome): Outcom
       }
       // Envoy's filters see an answer in the opposite order: the changes of the first are made last.
       chain.responseChanges = [...outcome.responseChanges, ...chain.responseChanges]
-      const { claims } = chain.facts
+      const { claims, metadata } = chain.facts
       chain.facts = Facts.ofRequest(request.connection.facts, request)
       chain.facts.claims = claims
+      chain.facts.metadata = metadata
+      addMetadata(chain.facts, HTTP_FILTER, outcome)
       return null
     }
-    case 'deny':
-      return refuse(chain, 'custom', providerReply(outcome), 'ext_authz_denied')
+    case 'deny': {
+      const reply = denial(outcome)
+      return reply === null
+        ? refuse(chain, 'custom', textReply(500, ''), 'ext_authz_invalid')
+        : refuse(chain, 'custom', reply, 'ext_authz_denied')
+    }
     case 'error': {
       if (failsOpen(provider, outcome.reason)) return null
-      const { status = null, headers = [], body = new Uint8Array(0) } = outcome.reply ?? {}
-      const invalid = outcome.reason === 'invalid'
-      const reply = providerReply({ status: status ?? (invalid ? 500 : provider.statusOnError), headers, body })
-      return refuse(chain, 'custom', reply, invalid ? 'ext_authz_invalid' : 'ext_authz_error')
+      const { reply, details } = failure(outcome, provider)
+      return refuse(chain, 'custom', reply, details)
     }
     default:
       return unreachable(outcome)
@@ -254,9 +273,10 @@ function check(chain: Chain, provider: Provider, body: CheckBody | null): CheckO
 }
 
 function questionOf({ request }: Chain, body: CheckBody | null): CheckRequest {
-  const { id, method, path, host, scheme, protocol, headers, connection, time } = request
+  const { method, path, host, scheme, protocol, headers, remoteIp, connection, time } = request
   const { source, destination } = connection
-  return { source, destination, time, http: { id, method, path, host, scheme, protocol, headers, body } }
+  const id = nextStreamId()
+  return { source, destination, time, http: { id, method, path, host, scheme, protocol, headers, remoteIp, body } }
 }
 
 /** 2. The token, which leaves the request unless its rule forwards it. */

@@ -1,49 +1,42 @@
-import { X509Certificate } from 'node:crypto'
 import type { Socket } from 'node:net'
-import type { ConnectionOptions, TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import * as tls from 'node:tls'
+import type { EndpointTls } from '../mesh/endpoint-tls.ts'
 import type { WorkloadIdentity } from './config.ts'
 import { CONNECT_TIMEOUT } from './limits.ts'
+import { IdentityError, tlsSettings } from './tls-settings.ts'
 
-/** How to reach a workload with Istio's mutual TLS. */
-export interface ClientTls {
-  /** Istio's cluster name, `outbound_.PORT_._.HOST`. */
-  readonly serverName: string
-  /** SPIFFE ids that the server may have. Empty: any id that the CA vouches for, as in Istio. */
-  readonly expectedIds: readonly string[]
+/** How to reach a server with TLS. */
+export type ClientTls = Exclude<EndpointTls, { kind: 'plaintext' }>
+
+/** What a client offers to speak: to workloads of the mesh, and to servers that a DestinationRule has it call with TLS. */
+export interface Alpn {
+  readonly mesh: readonly string[]
+  readonly other: readonly string[]
 }
 
-export class IdentityError extends Error {}
-
-/** ALPN of Istio's sidecars for HTTP/1.1 and for raw TCP. */
-export const HTTP_ALPN = ['istio-http/1.1', 'istio', 'http/1.1'] as const
-export const TCP_ALPN = ['istio-peer-exchange', 'istio'] as const
+/** As Istio's sidecars for HTTP/1.1, raw TCP and HTTP/2; without the exchange of metadata, which only they have. */
+export const HTTP_ALPN: Alpn = { mesh: ['istio-http/1.1', 'istio', 'http/1.1'], other: [] }
+export const TCP_ALPN: Alpn = { mesh: ['istio-peer-exchange', 'istio'], other: [] }
+export const HTTP2_ALPN: Alpn = { mesh: ['istio-h2', 'istio', 'h2'], other: ['h2'] }
 
 /**
- * Begins a TLS handshake over a new or given socket. `done` is called once, with a socket whose peer has been
- * verified, or with why not: an `IdentityError` when it is somebody else.
+ * Begins a TLS handshake over a new connection. `done` is called once, with a socket whose peer has been verified, or
+ * with why not: an `IdentityError` when it is somebody else.
  */
 export function connectTls(
   target: { readonly host: string; readonly port: number },
   options: ClientTls,
-  identity: WorkloadIdentity,
-  alpn: readonly string[],
+  identity: WorkloadIdentity | null,
+  alpn: Alpn,
   done: (error: Error | null, socket: TLSSocket | null) => void,
-): Socket {
-  const settings: ConnectionOptions = {
-    host: target.host,
-    port: target.port,
-    servername: options.serverName,
-    cert: identity.certificate,
-    key: identity.key,
-    ca: [...identity.ca],
-    ALPNProtocols: [...alpn],
-    minVersion: 'TLSv1.2',
-    rejectUnauthorized: true,
-    // The name in the certificate is a SPIFFE id, which is compared below.
-    checkServerIdentity: () => undefined,
+): Socket | null {
+  const settings = tlsSettings(options, identity, alpn)
+  if (settings instanceof IdentityError) {
+    setImmediate(done, settings, null)
+    return null
   }
-  const socket = tls.connect(settings)
+  const socket = tls.connect({ ...settings, host: target.host, port: target.port })
   let finished = false
   const finish = (error: Error | null) => {
     if (finished) return
@@ -60,21 +53,9 @@ export function connectTls(
   const timer = setTimeout(() => finish(timeoutError()), CONNECT_TIMEOUT)
   socket.once('error', finish)
   socket.once('close', () => finish(new Error('the peer closed the connection during the handshake')))
-  socket.once('secureConnect', () => {
-    const refusal = verifyServer(socket, options, identity)
-    finish(refusal === null ? null : new IdentityError(refusal))
-  })
+  socket.once('secureConnect', () => finish(null))
   socket.setNoDelay(true)
   return socket
-}
-
-function verifyServer(socket: TLSSocket, options: ClientTls, identity: WorkloadIdentity): string | null {
-  const certificate = socket.getPeerX509Certificate()
-  if (!(certificate instanceof X509Certificate)) return 'the server sent no certificate'
-  const peer = identity.identifyPeer(certificate)
-  if (peer.kind === 'refused') return peer.reason
-  if (options.expectedIds.length === 0 || options.expectedIds.includes(peer.id)) return null
-  return `the server is ${peer.id}, not ${options.expectedIds.join(' or ')}`
 }
 
 function timeoutError(): Error {

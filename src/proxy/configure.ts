@@ -1,6 +1,7 @@
 import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator, type RequestAuthenticatorOptions } from '../authn/request-authenticator.ts'
 import type { CheckClient } from '../extauthz/check.ts'
+import { compileHeaderList } from '../extauthz/client/header-list.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { authorizationPoliciesFor, delegationsFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
 import { gatewayTopologyFor } from '../mesh/gateway-topology.ts'
@@ -62,11 +63,16 @@ export interface ConfigureInput {
   readonly keys: KeySource
   /** How tokens are verified. */
   readonly tokens?: RequestAuthenticatorOptions
-  readonly client: (provider: Provider) => CheckClient
+  readonly client: (provider: Provider, workload: Workload) => CheckClient
   /** An address of this machine that is none of the loopback, for X-Forwarded-For; null or absent without. */
   readonly ownAddress?: IpAddress | null
   /** Whether gateways drop all `x-envoy-` fields of clients, even where a policy or a provider may look at them. */
   readonly dropEnvoyHeaders?: boolean
+  /**
+   * Headers that only an authorization provider sets (`abc`, `abc*`, `*abc`): a client's own are removed at workloads with
+   * a CUSTOM policy.
+   */
+  readonly providerHeaders?: readonly string[]
   /** Kept from one configuration to the next, so that only policies that changed are compiled. */
   readonly compiled?: CompiledPolicies
 }
@@ -98,7 +104,7 @@ type PoliciesFor = (protocol: 'http' | 'tcp') => Policies
 
 /** One decider a workload and protocol, whatever the number of its listeners. */
 function policiesOf(input: ConfigureInput, workload: Workload, compiled: CompiledPolicies): PoliciesFor {
-  const { mesh } = input
+  const { mesh, providerHeaders = [] } = input
   const policies = authorizationPoliciesFor(mesh, workload)
   const delegations = delegationsFor(mesh, workload)
   const jwtRules = jwtRulesFor(mesh, workload)
@@ -111,15 +117,16 @@ function policiesOf(input: ConfigureInput, workload: Workload, compiled: Compile
     const provider = (name: string) => usableProvider(mesh, name)
     const { ir, decider } = compiled.compile(workload, { policies, trustDomains, protocol, provider })
     const { custom } = ir
-    const providers = custom.kind === 'ask' ? [[custom.provider.name, input.client(custom.provider)] as const] : []
+    const client = (one: Provider) => input.client(one, workload)
+    const providers = custom.kind === 'ask' ? [[custom.provider.name, client(custom.provider)] as const] : []
+    const strips = providerHeaders.length > 0 && (custom.kind !== 'none' || delegations.length > 0)
     const fresh: Policies = {
-      decider,
-      authenticator,
-      providers: new Map(providers),
+      ...{ decider, authenticator, providers: new Map(providers) },
       delegations: bindDelegations(
         delegations.map((one) => compileDelegation(lowerDelegation(one, { trustDomains, protocol, provider }))),
-        input.client,
+        client,
       ),
+      ...(strips ? { providerHeaders: compileHeaderList(providerHeaders) } : {}),
     }
     made.set(protocol, fresh)
     return fresh
@@ -176,7 +183,7 @@ function outboundOf(input: ConfigureInput, workload: Workload, egress: LocalEgre
     port: egress.port,
     identity: input.identity(workload),
     pathMode: input.mesh.config.pathNormalization,
-    route: routesOf(input.mesh, workload.namespace, egress.hosts),
+    route: routesOf(input.mesh, workload, egress.hosts),
   }
 }
 

@@ -3,7 +3,7 @@ import type { Duplex } from 'node:stream'
 import type { CheckOutcome } from '../extauthz/check.ts'
 import { remoteIpOf } from '../match/remote-ip.ts'
 import type { Provider } from '../mesh/provider.ts'
-import type { ChainBody, ChainRequest, Outcome, Permit } from './authorize.ts'
+import type { ChainBody, ChainRequest, Outcome } from './authorize.ts'
 import { authorize } from './authorize.ts'
 import type { InboundConfig } from './config.ts'
 import type { InboundConnection } from './connection.ts'
@@ -17,12 +17,12 @@ import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers } from './http-server.ts'
 import { readInboundHead } from './inbound-head.ts'
 import { sendLastBytes } from './last-bytes.ts'
-import { type LocalReply, textReply } from './local-reply.ts'
+import { textReply } from './local-reply.ts'
 import { refusedDecision, refusedReply, refusesRawGrpc } from './refused-head.ts'
 import { rawReply, writeReply } from './reply.ts'
 import { RequestBody } from './request-body.ts'
 import type { RefusedHead, RequestHead } from './request-head.ts'
-import { serverReply } from './server-hosts.ts'
+import { type Routing, routingReply, serverRouting } from './server-hosts.ts'
 import type { Telemetry } from './telemetry.ts'
 import { tunnel } from './tunnel.ts'
 import type { Upstream } from './upstream.ts'
@@ -68,7 +68,8 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       return
     }
     const body = new RequestBody(request, response, head.contentLength, expectsContinue)
-    const chain = chainRequest(context.connection, head, record.time, body, response)
+    const routing = routingOf(config, context.connection, head)
+    const chain = chainRequest(context.connection, head, record.time, body, response, routing !== 'none')
     record.describe(chain, config.policies.authenticator?.tokenNames ?? null)
     this.#run(
       chain,
@@ -76,7 +77,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       record,
       (outcome) => {
         if (response.destroyed || response.headersSent) return
-        const reply = outcome.kind === 'refused' ? outcome.reply : lateReply(config, context.connection, outcome.permit)
+        const reply = outcome.kind === 'refused' ? outcome.reply : routingReply(routing, outcome.permit)
         if (outcome.kind === 'permitted' && reply === null) {
           forward(outcome.permit, body, response, upstream, (failure) =>
             this.#telemetry.upstreamFailed(config.workload, failure),
@@ -119,14 +120,15 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       return
     }
     const early = new HeldBytes(socket, head)
-    const chain = chainRequest(context.connection, parsed, record.time, NO_BODY, socket)
+    const routing = routingOf(config, context.connection, parsed)
+    const chain = chainRequest(context.connection, parsed, record.time, NO_BODY, socket, routing !== 'none')
     record.describe(chain, config.policies.authenticator?.tokenNames ?? null)
     this.#run(
       chain,
       config,
       record,
       (outcome) => {
-        const late = outcome.kind === 'permitted' ? lateReply(config, context.connection, outcome.permit) : null
+        const late = outcome.kind === 'permitted' ? routingReply(routing, outcome.permit) : null
         if (socket.destroyed) record.end(null)
         else if (outcome.kind === 'refused') {
           refuse(rawReply(outcome.reply, outcome.responseChanges), outcome.reply.status)
@@ -195,15 +197,14 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   }
 }
 
-/** What is answered here to a request that the policies have let through. */
-function lateReply({ edge }: InboundConfig, { facts }: InboundConnection, permit: Permit): LocalReply | null {
-  const proto = permit.headers.get('x-forwarded-proto')
+function routingOf({ edge }: InboundConfig, { facts }: InboundConnection, { headers, host }: RequestHead): Routing {
+  const proto = headers.get('x-forwarded-proto')
   // Envoy finds no route for a request whose X-Forwarded-Proto is empty.
-  if (proto === '') return textReply(404, '')
-  if (edge === null) return null
+  if (proto === '') return 'none'
+  if (edge === null) return 'forward'
   // Behind TLS only the hosts of the server that the client has named are served.
   const hosts = edge.tls === null ? edge.hosts : (serverFor(edge.tls, facts.sni)?.hosts ?? [])
-  return serverReply(hosts, edge.redirected, permit, proto)
+  return serverRouting(hosts, edge.redirected, host, proto)
 }
 
 const NO_BODY: ChainBody = { present: false, buffer: async () => ({ kind: 'aborted' }) }
@@ -214,6 +215,7 @@ function chainRequest(
   time: number,
   body: ChainBody,
   client: ServerResponse | Duplex,
+  routed: boolean,
 ): ChainRequest {
   const { id, method, path, host, scheme, protocol, headers } = head
   const remoteIp = 'remoteIp' in head ? head.remoteIp : remoteIpOf(headers, connection.facts.sourceIp)
@@ -222,7 +224,10 @@ function chainRequest(
     signal ??= abortedBy(client)
     return signal
   }
-  return { connection, id, time, method, path, host, scheme, protocol, headers, remoteIp, body, signal: onAbort }
+  return {
+    ...{ connection, id, time, method, path, host, scheme, protocol, headers, remoteIp, body, routed },
+    signal: onAbort,
+  }
 }
 
 /** Aborts when the client is gone. */

@@ -427,3 +427,17 @@ test('what a reload no longer accepts ends open connections', async (t) => {
   await apply({ mode: 'STRICT', identity: { ...identity, identifyPeer: refuse } })
   await ends(fresh)
 })
+
+test('a client that leaves before its handshake is over keeps nothing open', async (t) => {
+  const { frontend, port, running } = await sidecar(t, 'STRICT')
+  const socket = tls.connect({
+    ...{ host: '127.0.0.1', port, cert: frontend.certificate, key: frontend.key, ca: frontend.ca[0] },
+    // It has seen the server's certificate and ends without a word.
+    checkServerIdentity: () => new Error('somebody else'),
+  })
+  socket.on('error', () => {})
+  await new Promise((resolve) => socket.once('close', resolve))
+  const began = performance.now()
+  await running.proxy.close(10_000)
+  assert.ok(performance.now() - began < 5000, 'the end of the connection was not seen')
+})

@@ -1,8 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import * as https from 'node:https'
 import * as net from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { test } from 'node:test'
+import type { OriginatedTls } from '../mesh/endpoint-tls.ts'
 import type { OutboundConfig, Route, WorkloadIdentity } from './config.ts'
 import { ask, echo, inbound, policies, raw, startApplication, startProxy, TestCa } from './support.test.fixture.ts'
 
@@ -46,7 +51,11 @@ async function backend(t: TestContext, ca: TestCa, protocol: 'http' | 'tcp' = 'h
 
 function route(port: number, expectedIds: string[] = [BACKEND]): Route {
   const serverName = 'outbound_.80_._.backend.default.svc.cluster.local'
-  return { endpoints: [{ address: '127.0.0.1', port, tls: { serverName, expectedIds } }] }
+  return {
+    endpoints: [
+      { address: '127.0.0.1', port, tls: { kind: 'istioMutual', serverName, expectedIds, subjectAltNames: [] } },
+    ],
+  }
 }
 
 test('an application reaches another workload by mutual TLS and is known there', async (t) => {
@@ -169,4 +178,35 @@ test('a TCP listener has one destination, by mutual TLS too', async (t) => {
   assert.equal(await raw(running.port('none'), 'abc', true), '')
   const [entry] = await peer.logged(1)
   assert.equal(entry?.request.source.principal, 'cluster.local/ns/default/sa/frontend')
+})
+
+test('a DestinationRule has an application reach a server outside of the mesh with TLS', async (t) => {
+  const ca = await TestCa.create()
+  const { certificate, key } = await ca.server(['api.example'])
+  const server = https.createServer({ cert: certificate, key }, echo)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  t.after(() => server.close())
+  const folder = mkdtempSync(join(tmpdir(), 'sallyport-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const caCertificates = join(folder, 'ca.pem')
+  writeFileSync(caCertificates, ca.pem)
+  const { port } = server.address() as net.AddressInfo
+  const tls: OriginatedTls = {
+    ...{ kind: 'originated', serverName: 'api.example', subjectAltNames: ['api.example'], caCertificates, caCrl: '' },
+    ...{ client: null, insecureSkipVerify: false },
+  }
+  const to = (change: Partial<OriginatedTls>): Route => ({
+    endpoints: [{ address: '127.0.0.1', port, tls: { ...tls, ...change } }],
+  })
+  for (const [change, status] of [
+    [{}, 200],
+    [{ subjectAltNames: ['other.example'] }, 503],
+    [{ caCertificates: join(folder, 'none.pem') }, 503],
+  ] as const) {
+    const running = await startProxy(t, { outbound: [outbound({ route: () => to(change) })] })
+    const answer = await ask(running.port('outbound'), { headers: { host: 'api.example' } })
+    assert.equal(answer.status, status, answer.body)
+    if (status === 503) assert.match(answer.body, /transport failure reason/)
+  }
 })

@@ -63,7 +63,7 @@ export class OutboundListener {
     const endpoint = route === null ? null : this.#next(route)
     if (endpoint === null) return null
     const { address, port: to, tls } = endpoint
-    const peer = tls === null ? '' : `|${tls.serverName}|${tls.expectedIds.join()}`
+    const peer = tls === null ? '' : `|${JSON.stringify(tls)}`
     return this.#pools.get(`${destinationPrefix(this.config)}${address}|${to}${peer}`, () => {
       const client = tls === null ? null : { client: tls, identity: () => this.config.identity }
       return new UndiciUpstream({ endpoint: { kind: 'tcp', host: address, port: to }, tls: client })
@@ -98,16 +98,11 @@ export class OutboundListener {
       }
     }
     const target = { kind: 'tcp', host: endpoint.address, port: endpoint.port } as const
-    if (endpoint.tls !== null && config.identity === null) {
-      this.#telemetry.egress(config.workload, 'refused')
-      client.destroy()
-      return
-    }
     const upstream =
-      endpoint.tls === null || config.identity === null
+      endpoint.tls === null
         ? connectPlain(target, done, true)
         : connectTls(target, endpoint.tls, config.identity, TCP_ALPN, done)
-    const cancel = () => upstream.destroy()
+    const cancel = () => upstream?.destroy()
     client.once('close', cancel)
   }
 }

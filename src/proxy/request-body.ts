@@ -46,7 +46,7 @@ export class RequestBody implements ChainBody {
     else this.#request.unshift(bytes)
     if (size > most && !limit.allowPartialMessage) return { kind: 'tooLarge' }
     const partial = known === null ? !ended || size > most : known > most
-    return { kind: 'read', body: { bytes: bytes.subarray(0, most), partial } }
+    return { kind: 'read', body: { bytes: bytes.subarray(0, most), partial, received: bytes.length } }
   }
 
   /** What goes to the endpoint; null when there is no body. To be called once. */

@@ -1,7 +1,8 @@
-import { mtlsModeFor, sidecarFor } from '../mesh/attach.ts'
+import type { DestinationClient } from '../mesh/destination-settings.ts'
+import { endpointTls } from '../mesh/endpoint-tls.ts'
 import type { Mesh } from '../mesh/mesh.ts'
-import { findOutboundService, registryHosts, type ServiceEndpoint } from '../mesh/registry.ts'
-import type { Route, RouteEndpoint } from './config.ts'
+import { findOutboundService, registryHosts } from '../mesh/registry.ts'
+import type { Route } from './config.ts'
 
 /** More names than an application calls; hosts come from its requests. */
 const MOST_ROUTES = 4096
@@ -9,7 +10,7 @@ const MOST_ROUTES = 4096
 /** Where the hosts lead that a Sidecar's egress listener lets through; answers are kept until the next reload. */
 export function routesOf(
   mesh: Mesh,
-  namespace: string,
+  client: DestinationClient,
   hosts: readonly string[],
 ): (host: string, port: number) => Route | null {
   const known = new Map<string, Route | null>()
@@ -17,25 +18,35 @@ export function routesOf(
     const key = `${host}:${port}`
     const before = known.get(key)
     if (before !== undefined) return before
-    const route = findRoute(mesh, namespace, hosts, host, port)
+    const route = findRoute(mesh, client, hosts, host, port)
     if (known.size < MOST_ROUTES) known.set(key, route)
     return route
   }
 }
 
-function findRoute(mesh: Mesh, namespace: string, hosts: readonly string[], host: string, port: number): Route | null {
-  if (host === '') return findPortRoute(mesh, namespace, hosts, port)
-  const found = findOutboundService(mesh, namespace, host, port)
+function findRoute(
+  mesh: Mesh,
+  client: DestinationClient,
+  hosts: readonly string[],
+  host: string,
+  port: number,
+): Route | null {
+  if (host === '') return findPortRoute(mesh, client, hosts, port)
+  const found = findOutboundService(mesh, client.namespace, host, port)
   if (found === null || found.endpoints.length === 0) return null
-  if (!hosts.some((pattern) => reaches(pattern, found.namespace, found.host, namespace))) return null
-  const serverName = `outbound_.${port}_._.${found.host}`
-  return { endpoints: found.endpoints.map((endpoint) => endpointOf(mesh, endpoint, serverName)) }
+  if (!hosts.some((pattern) => reaches(pattern, found.namespace, found.host, client.namespace))) return null
+  return {
+    endpoints: found.endpoints.map((endpoint) => {
+      const tls = endpointTls(mesh, client, found, port, endpoint)
+      return { address: endpoint.address, port: endpoint.port, tls: tls.kind === 'plaintext' ? null : tls }
+    }),
+  }
 }
 
 /** A TCP connection names no host: of those that the listener lets through, the first with its port has it. */
-function findPortRoute(mesh: Mesh, namespace: string, hosts: readonly string[], port: number): Route | null {
+function findPortRoute(mesh: Mesh, client: DestinationClient, hosts: readonly string[], port: number): Route | null {
   for (const host of registryHosts(mesh)) {
-    const route = findRoute(mesh, namespace, hosts, host, port)
+    const route = findRoute(mesh, client, hosts, host, port)
     if (route !== null) return route
   }
   return null
@@ -49,22 +60,4 @@ function reaches(pattern: string, namespace: string, host: string, own: string):
   if (wanted === '~') return false
   if (wanted !== '*' && (wanted === '.' ? own : wanted) !== namespace) return false
   return name === '*' || name === host || (name.startsWith('*.') && host.endsWith(name.slice(1)))
-}
-
-/**
- * Mutual TLS where the other side can take it: a workload with a sidecar, or an endpoint that says so by Istio's label,
- * unless its port has mTLS disabled.
- */
-function endpointOf(mesh: Mesh, endpoint: ServiceEndpoint, serverName: string): RouteEndpoint {
-  const { address, port, workload, labels } = endpoint
-  const says = labels['security.istio.io/tlsMode'] === 'istio'
-  const takes =
-    workload !== null && sidecarFor(mesh, workload) !== null && mtlsModeFor(mesh, workload, port) !== 'DISABLE'
-  if (!says && !takes) return { address, port, tls: null }
-  const domains = [mesh.config.trustDomain, ...mesh.config.trustDomainAliases]
-  const expectedIds =
-    workload === null
-      ? []
-      : domains.map((domain) => `spiffe://${domain}/ns/${workload.namespace}/sa/${workload.serviceAccount}`)
-  return { address, port, tls: { serverName, expectedIds } }
 }

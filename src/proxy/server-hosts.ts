@@ -7,20 +7,40 @@ export function hostMatches(pattern: string, name: string): boolean {
   return lower.startsWith('*.') ? name.length > lower.length - 1 && name.endsWith(lower.slice(1)) : name === lower
 }
 
+/** What becomes of a request that the policies let through. It is settled before they are asked, as Envoy's route is. */
+export type Routing = 'forward' | 'redirect' | 'none'
+
 /**
- * What a gateway answers to a request that the policies have let through and no server of its connection takes, or whose
- * server wants it in TLS. Null: it goes on. `forwardedProto` is what X-Forwarded-Proto came to.
+ * `redirect` where a gateway's server wants the request in TLS, `none` where no server of its connection takes the host.
+ * `forwardedProto` is what X-Forwarded-Proto came to.
  */
-export function serverReply(
+export function serverRouting(
   hosts: readonly string[],
   redirected: readonly string[],
-  { host, path }: { readonly host: string; readonly path: string },
+  host: string,
   forwardedProto: string | undefined,
-): LocalReply | null {
+): Routing {
   const name = host.replace(/:\d*$/, '').toLowerCase()
-  if (forwardedProto !== 'https' && redirected.some((pattern) => hostMatches(pattern, name))) {
-    const reply = textReply(301, '')
-    return { ...reply, headers: [...reply.headers, ['location', `https://${host}${path}`]] }
+  const takes = (patterns: readonly string[]) => patterns.some((pattern) => hostMatches(pattern, name))
+  if (forwardedProto !== 'https' && takes(redirected)) return 'redirect'
+  return takes(hosts) ? 'forward' : 'none'
+}
+
+/** What a request that is not forwarded is answered; null for one that is. */
+export function routingReply(
+  routing: Routing,
+  { host, path }: { readonly host: string; readonly path: string },
+): LocalReply | null {
+  switch (routing) {
+    case 'forward':
+      return null
+    case 'none':
+      return textReply(404, '')
+    case 'redirect': {
+      const reply = textReply(301, '')
+      return { ...reply, headers: [...reply.headers, ['location', `https://${host}${path}`]] }
+    }
+    default:
+      return routing satisfies never
   }
-  return hosts.some((pattern) => hostMatches(pattern, name)) ? null : textReply(404, '')
 }

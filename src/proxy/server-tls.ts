@@ -64,10 +64,13 @@ export class TlsTerminator {
       // A resumed session would skip the verification of its certificate, whatever has changed since.
       secureOptions: constants.SSL_OP_NO_TICKET,
       handshakeTimeout: HANDSHAKE_TIMEOUT,
-      allowHalfOpen: true,
       ALPNCallback: ({ protocols }) => selectAlpn(protocol, protocols),
     })
-    this.#server.on('secureConnection', (socket) => handlers.secured(socket))
+    this.#server.on('secureConnection', (socket) => {
+      // Not before: a client that ends in the middle of the handshake will not finish it.
+      socket.allowHalfOpen = true
+      handlers.secured(socket)
+    })
     this.#server.on('tlsClientError', (error, socket) => {
       const { cause, reason } = handshakeRefusal(error, socket.authorizationError)
       handlers.failed(cause, reason)
@@ -76,6 +79,8 @@ export class TlsTerminator {
   }
 
   serve(socket: Duplex): void {
+    // What is set here is what Node gives to the socket that it makes of this one.
+    socket.allowHalfOpen = false
     this.#server.emit('connection', socket)
   }
 }

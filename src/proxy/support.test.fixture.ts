@@ -240,6 +240,32 @@ export class TestCa {
   }
 
   async identity(id: string, notAfter = new Date(Date.now() + 3_600_000)): Promise<WorkloadIdentity> {
+    const { certificate, key } = await this.#issue([{ type: 'url', value: id }], notAfter)
+    return {
+      id,
+      certificate,
+      key,
+      ca: [this.pem],
+      identifyPeer: (certificate) => {
+        const uri = /^URI:(\S+)$/.exec(certificate.subjectAltName ?? '')?.[1]
+        if (uri === undefined) return { kind: 'refused', cause: 'no_uri_name', reason: 'no URI' }
+        return uri.startsWith('spiffe://cluster.local/')
+          ? { kind: 'peer', id: uri }
+          : { kind: 'refused', cause: 'foreign_trust_domain', reason: 'foreign trust domain' }
+      },
+      forwardedClientCert: (certificate) => `By=${id};${certificate.subjectAltName?.replace('URI:', 'URI=')}`,
+    }
+  }
+
+  /** A certificate with DNS names, as servers outside of a mesh have them. */
+  server(names: readonly string[]): Promise<{ readonly certificate: string; readonly key: string }> {
+    return this.#issue(
+      names.map((value) => ({ type: 'dns', value })),
+      new Date(Date.now() + 3_600_000),
+    )
+  }
+
+  async #issue(names: { readonly type: 'url' | 'dns'; readonly value: string }[], notAfter: Date) {
     const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
     const spki = publicKey.export({ type: 'spki', format: 'der' })
     const leaf = await x509.X509CertificateGenerator.create({
@@ -251,23 +277,13 @@ export class TestCa {
       publicKey: await webcrypto.subtle.importKey('spki', spki, EC, true, ['verify']),
       signingKey: this.#keys.privateKey,
       extensions: [
-        new x509.SubjectAlternativeNameExtension([{ type: 'url', value: id }], true),
+        new x509.SubjectAlternativeNameExtension(names, true),
         new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth, x509.ExtendedKeyUsage.clientAuth]),
       ],
     })
     return {
-      id,
       certificate: leaf.toString('pem'),
       key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-      ca: [this.pem],
-      identifyPeer: (certificate) => {
-        const uri = /^URI:(\S+)$/.exec(certificate.subjectAltName ?? '')?.[1]
-        if (uri === undefined) return { kind: 'refused', cause: 'no_uri_name', reason: 'no URI' }
-        return uri.startsWith('spiffe://cluster.local/')
-          ? { kind: 'peer', id: uri }
-          : { kind: 'refused', cause: 'foreign_trust_domain', reason: 'foreign trust domain' }
-      },
-      forwardedClientCert: (certificate) => `By=${id};${certificate.subjectAltName?.replace('URI:', 'URI=')}`,
     }
   }
 }

@@ -4,9 +4,10 @@ import type { Duplex, Readable } from 'node:stream'
 import { Pool } from 'undici'
 import type { SocketEndpoint } from '../mesh/sidecar.ts'
 import type { ClientTls } from './client-tls.ts'
-import { connectTls, HTTP_ALPN, IdentityError } from './client-tls.ts'
+import { connectTls, HTTP_ALPN } from './client-tls.ts'
 import type { WorkloadIdentity } from './config.ts'
 import { CONNECT_TIMEOUT, MAX_HEAD_BYTES, MAX_UPSTREAM_CONNECTIONS, MAX_UPSTREAM_REQUESTS } from './limits.ts'
+import { IdentityError } from './tls-settings.ts'
 import type {
   UpgradeSink,
   Upstream,
@@ -138,9 +139,7 @@ export class UndiciUpstream implements Upstream {
       connectPlain(endpoint, done)
       return
     }
-    const identity = tls.identity()
-    if (identity === null) setImmediate(done, new IdentityError('no certificate to show to the server'), null)
-    else connectTls(endpoint, tls.client, identity, HTTP_ALPN, done as never)
+    connectTls(endpoint, tls.client, tls.identity(), HTTP_ALPN, done as never)
   }
 }
 

@@ -179,6 +179,7 @@ async function decide(
       headers: head.headers,
       remoteIp: http.remoteIp ?? head.remoteIp,
       body: bodyOf(http),
+      routed: true,
       signal: () => signal,
     }
     decision = (await authorize(chain, { decider, authenticator, providers, delegations: bound }, () => {})).decision

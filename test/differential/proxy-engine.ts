@@ -109,7 +109,12 @@ async function configured(
     identifyPeer: (peer: X509Certificate) => peerIdentity(peer, trusted, Date.now()),
     forwardedClientCert: (peer: X509Certificate) => forwardedClientCertificate(id, peer),
   }
-  const clients = new ProviderClients(() => mesh, silent, new MetricsRegistry())
+  const clients = new ProviderClients({
+    mesh: () => mesh,
+    identity: () => identity,
+    logger: silent,
+    metrics: new MetricsRegistry(),
+  })
   providers.push(clients)
   const config = configure({
     mesh,
@@ -128,7 +133,7 @@ async function configured(
     ],
     identity: () => identity,
     keys: createOfflineKeySource(),
-    client: (provider) => clients.get(provider),
+    client: (provider) => clients.get(provider, workload, mesh, identity),
     ownAddress: ownAddress(networkInterfaces()),
   })
   return config.inbound.map((one) => ({

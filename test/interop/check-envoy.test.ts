@@ -137,6 +137,18 @@ const vectors: [string, Message | GrpcReply][] = [
       ]),
     },
   ],
+  [
+    'denied with a hundred headers',
+    {
+      status: { code: 7 },
+      httpResponse: arm(
+        'deniedResponse',
+        403,
+        'no',
+        Array.from({ length: 150 }, () => ({ key: 'x-a', value: 'v' })),
+      ),
+    },
+  ],
   ['denied with 200', { status: { code: 7 }, httpResponse: arm('deniedResponse', 200, 'hi') }],
   ['denied with status 0', { status: { code: 7 }, httpResponse: arm('deniedResponse', 0) }],
   [

@@ -22,6 +22,12 @@ export const up: Command = {
       help: 'drop every x-envoy- header of clients at a gateway, even where policies look at one',
     },
     {
+      name: 'provider-header',
+      value: 'NAME',
+      repeats: true,
+      help: 'a header that only an authorization provider sets (x-user, x-auth-*): a client’s own is removed first',
+    },
+    {
       name: 'label',
       value: 'NAME=VALUE',
       repeats: true,

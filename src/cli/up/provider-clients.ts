@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { ProviderClient } from '../../extauthz/client/client-status.ts'
 import type { Endpoint, EndpointSource } from '../../extauthz/client/endpoints.ts'
 import { createGrpcClient } from '../../extauthz/client/grpc-client.ts'
@@ -6,46 +7,71 @@ import { ProviderTelemetry } from '../../extauthz/client/provider-telemetry.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
 import { findService } from '../../mesh/registry.ts'
+import type { Workload } from '../../mesh/workload.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { MetricsRegistry } from '../../observe/metrics.ts'
+import type { WorkloadIdentity } from '../../proxy/config.ts'
+import { connectProvider } from '../../proxy/provider-connect.ts'
+import { providerTls, targetTls } from '../../proxy/provider-tls.ts'
 
 /** How long a client of an old configuration may still answer the requests that hold it, in milliseconds. */
 const RETIRE_AFTER = 60_000
 
-/** One client a provider, kept with its warm connections across reloads that do not change the provider. */
-export class ProviderClients {
-  readonly #clients = new Map<string, { readonly provider: Provider; readonly client: ProviderClient }>()
-  readonly #retiring = new Map<ProviderClient, NodeJS.Timeout>()
-  readonly #mesh: () => Mesh
-  readonly #telemetry: ProviderTelemetry
+export interface ProviderClientsOptions {
+  /** Asked at every check, so that endpoints follow the files. */
+  readonly mesh: () => Mesh
+  /** Asked at every connection; null when there is no certificate to be had. */
+  readonly identity: (workload: Workload) => WorkloadIdentity | null
+  readonly logger: Logger
+  readonly metrics: MetricsRegistry
+}
 
-  /** `mesh` is asked at every check, so that endpoints follow the files. */
-  constructor(mesh: () => Mesh, log: Logger, metrics: MetricsRegistry) {
-    this.#mesh = mesh
-    this.#telemetry = new ProviderTelemetry(log, metrics)
+interface Known {
+  readonly provider: Provider
+  readonly client: ProviderClient
+}
+
+/**
+ * One client a provider, shared by the workloads that reach it in the same way, and kept with its warm connections across
+ * reloads that do not change that. With mutual TLS each workload has its own, a new one for each certificate.
+ */
+export class ProviderClients {
+  readonly #clients = new Map<string, Known>()
+  readonly #retiring = new Map<ProviderClient, NodeJS.Timeout>()
+  readonly #options: ProviderClientsOptions
+  readonly #telemetry: ProviderTelemetry
+  #used = new Set<string>()
+
+  constructor(options: ProviderClientsOptions) {
+    this.#options = options
+    this.#telemetry = new ProviderTelemetry(options.logger, options.metrics)
   }
 
-  get(provider: Provider): ProviderClient {
-    const key = JSON.stringify(provider)
+  /** Before the clients of a configuration are asked for. */
+  begin(): void {
+    this.#used = new Set()
+  }
+
+  /** `mesh` and `identity` are those of the configuration that is being made. */
+  get(provider: Provider, workload: Workload, mesh: Mesh, identity: WorkloadIdentity): ProviderClient {
+    const tls = providerTls(mesh, workload, provider)
+    const mutual = tls.some(({ kind }) => kind === 'istioMutual')
+    // Rules may be for some clients only.
+    const rules = mesh.destinationRules.length === 0 ? null : [workload.namespace, workload.labels]
+    const key = JSON.stringify([provider, tls, rules, mutual ? [identity.id, digestOf(identity)] : null])
+    this.#used.add(key)
     const known = this.#clients.get(key)
     if (known !== undefined) return known.client
-    const endpoints = endpointsOf(provider, this.#mesh)
-    // It connects once what it belongs to runs: authorizers of the same files may not listen yet.
-    const options = { events: this.#telemetry.eventsOf(provider), warm: false }
-    const client =
-      provider.kind === 'grpc'
-        ? createGrpcClient(provider, endpoints, options)
-        : createHttpClient(provider, endpoints, options)
+    const client = this.#create(provider, workload)
     this.#clients.set(key, { provider, client })
     this.#telemetry.watch(provider, client)
     return client
   }
 
-  /** Lets go of the clients of providers that are no longer there, and has the others connect. */
-  retain(providers: readonly Provider[]): void {
-    const kept = new Set(providers.map((provider) => JSON.stringify(provider)))
+  /** The configuration is in use: lets go of the clients that it did not ask for, and has the others connect. */
+  settle(): void {
     for (const [key, { client }] of this.#clients) {
-      if (kept.has(key)) client.warm()
+      if (this.#used.has(key)) client.warm()
       else this.#retire(key, client)
     }
   }
@@ -64,6 +90,21 @@ export class ProviderClients {
     const clients = [...this.#clients.values()].map(({ client }) => client)
     // An open connection would keep the process from ending.
     await Promise.all([...clients, ...this.#retiring.keys()].map((client) => client.close()))
+  }
+
+  #create(provider: Provider, workload: Workload): ProviderClient {
+    const { mesh, identity } = this.#options
+    const endpoints = endpointsOf(provider, mesh)
+    const connect = connectProvider(
+      provider.kind,
+      (target) => targetTls(mesh(), workload, provider, target),
+      () => identity(workload),
+    )
+    // It connects once what it belongs to runs: authorizers of the same files may not listen yet.
+    const options = { connect, events: this.#telemetry.eventsOf(provider), warm: false }
+    return provider.kind === 'grpc'
+      ? createGrpcClient(provider, endpoints, options)
+      : createHttpClient(provider, endpoints, options)
   }
 
   #retire(key: string, client: ProviderClient): void {
@@ -91,4 +132,9 @@ function endpointsOf({ service, port }: Provider, meshOf: () => Mesh): EndpointS
     }
     return endpoints
   }
+}
+
+/** Of what mutual TLS rests on, without the key. */
+function digestOf({ certificate, ca }: WorkloadIdentity): string {
+  return createHash('sha256').update(certificate).update(ca.join()).digest('base64url')
 }

@@ -33,6 +33,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     now: io.now,
     certificates: readCertificateOrigin(args, io),
     dropEnvoyHeaders: args.flag('drop-envoy-headers'),
+    providerHeaders: readProviderHeaders(args),
     jwksCa: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
     jwksProxy: proxyEnvironment(io),
     strictTokens: args.flag('strict-tokens'),
@@ -89,6 +90,16 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
   } finally {
     await runtime.close()
   }
+}
+
+/** A star stands at one end, and never alone. */
+const PROVIDER_HEADER = /^(\*?[!#$%&'+\-.^_`|~0-9A-Za-z]+|[!#$%&'+\-.^_`|~0-9A-Za-z]+\*)$/
+
+function readProviderHeaders(args: Args): readonly string[] {
+  const names = args.values('provider-header')
+  const wrong = names.find((name) => !PROVIDER_HEADER.test(name) || name.toLowerCase() === 'host')
+  if (wrong === undefined) return names
+  throw new UsageError(`--provider-header needs a header's name, not \`${wrong}\``, 'for example: x-user, x-auth-*')
 }
 
 /** The files, and what was said of them. */

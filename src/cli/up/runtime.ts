@@ -36,6 +36,8 @@ export interface RuntimeOptions {
   readonly readyWhen: 'proxy' | 'providers'
   /** As in `ConfigureInput`. */
   readonly dropEnvoyHeaders: boolean
+  /** As in `ConfigureInput`. */
+  readonly providerHeaders: readonly string[]
 }
 
 /** What the files ask to be run in this process. */
@@ -74,7 +76,12 @@ export class Runtime {
       keys: { ca: options.jwksCa, proxy: options.jwksProxy },
     })
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
-    this.#clients = new ProviderClients(() => this.#plan.mesh, logger, this.metrics)
+    this.#clients = new ProviderClients({
+      mesh: () => this.#plan.mesh,
+      identity: (workload) => this.#identities.of(workload, this.#plan.mesh.config),
+      logger,
+      metrics: this.metrics,
+    })
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
     this.#keys = createJwksCache({
       fetch: createHttpFetch({ ca: options.jwksCa, resolve, proxy: options.jwksProxy }),
@@ -155,7 +162,7 @@ export class Runtime {
       return result.errors.map(({ id, message }) => ({ kind: 'listener', id, message }))
     }
     await authorizers.commit()
-    this.#clients.retain(plan.mesh.config.providers)
+    this.#clients.settle()
     return []
   }
 
@@ -181,16 +188,19 @@ export class Runtime {
       if (identity === null) return null
       identities.set(workload, identity)
     }
+    this.#clients.begin()
     return configure({
       mesh,
       local,
       identity: (workload) => identities.get(workload) as WorkloadIdentity,
       keys: this.#keys,
       tokens: { verifier: this.#verifier, strict: this.#options.strictTokens },
-      client: (provider) => this.#clients.get(provider),
+      client: (provider, workload) =>
+        this.#clients.get(provider, workload, mesh, identities.get(workload) as WorkloadIdentity),
       compiled: this.#compiled,
       ownAddress: ownAddress(networkInterfaces()),
       dropEnvoyHeaders: this.#options.dropEnvoyHeaders,
+      providerHeaders: this.#options.providerHeaders,
     })
   }
 
@@ -208,6 +218,7 @@ export class Runtime {
     const config = this.#configure(this.#plan)
     if (config === null) return [this.#identities.problem ?? 'there is none']
     const result = await this.#proxy.apply(config)
+    if (result.kind === 'applied') this.#clients.settle()
     return result.kind === 'failed' ? result.errors.map(({ message }) => message) : []
   }
 }

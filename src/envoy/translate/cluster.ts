@@ -1,5 +1,6 @@
 import { parseIp } from '../../match/ip.ts'
 import { type Address, socketAddress } from './listener.ts'
+import type { UpstreamTls } from './upstream-tls.ts'
 
 /** `envoy.config.cluster.v3.Cluster`, as far as the translation writes it. */
 export type Cluster = {
@@ -7,6 +8,7 @@ export type Cluster = {
   readonly alt_stat_name: string
   readonly connect_timeout: '10s'
   readonly transport_socket?: UpstreamTls
+  readonly transport_socket_matches?: readonly SocketMatch[]
   readonly typed_extension_protocol_options?: HttpOptions
 } & (
   | {
@@ -25,6 +27,25 @@ export type Cluster = {
 
 interface LbEndpoint {
   readonly endpoint: { readonly address: Address }
+  /** Which of the cluster's transport sockets is its own. */
+  readonly metadata?: { readonly filter_metadata: { readonly 'envoy.transport_socket_match': SocketLabel } }
+}
+
+interface SocketLabel {
+  readonly tls?: string
+}
+
+interface SocketMatch {
+  readonly name: string
+  readonly match: SocketLabel
+  readonly transport_socket: UpstreamTls | RawBuffer
+}
+
+interface RawBuffer {
+  readonly name: 'envoy.transport_sockets.raw_buffer'
+  readonly typed_config: {
+    readonly '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer'
+  }
 }
 
 interface HttpOptions {
@@ -39,22 +60,6 @@ interface HttpOptions {
         }
       }
   )
-}
-
-interface UpstreamTls {
-  readonly name: 'envoy.transport_sockets.tls'
-  readonly typed_config: {
-    readonly '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext'
-    readonly sni: string
-    readonly common_tls_context: {
-      readonly validation_context: {
-        readonly match_typed_subject_alt_names: readonly [
-          { readonly san_type: 'DNS' | 'IP_ADDRESS'; readonly matcher: { readonly exact: string } },
-        ]
-        readonly trusted_ca: { readonly filename: string }
-      }
-    }
-  }
 }
 
 /** What speaks to the other side: HTTP/2, or whatever the client spoke. Null: HTTP/1.1, or no HTTP. */
@@ -80,6 +85,43 @@ export function endpointCluster(
   }
 }
 
+/** A cluster whose endpoints are each reached in a way of their own; `tls` null: plaintext. */
+export function mixedCluster(
+  name: string,
+  endpoints: readonly { readonly address: Address; readonly tls: UpstreamTls | null }[],
+  protocol: UpstreamProtocol,
+): Cluster {
+  const addresses = endpoints.map(({ address }) => address)
+  const ways = [...new Map(endpoints.map(({ tls }) => [JSON.stringify(tls), tls])).entries()]
+  const [only] = ways
+  if (only !== undefined && ways.length === 1) return endpointCluster(name, addresses, protocol, only[1])
+  const plain = endpointCluster(name, addresses, protocol)
+  if (plain.type === 'ORIGINAL_DST') return plain
+  const label = (tls: UpstreamTls | null): SocketLabel => ({
+    tls: String(ways.findIndex(([key]) => key === JSON.stringify(tls))),
+  })
+  const lb_endpoints = endpoints.map(
+    ({ address, tls }): LbEndpoint => ({
+      endpoint: { address },
+      metadata: { filter_metadata: { 'envoy.transport_socket_match': label(tls) } },
+    }),
+  )
+  return {
+    ...plain,
+    load_assignment: { cluster_name: name, ...(endpoints.length === 0 ? {} : { endpoints: [{ lb_endpoints }] }) },
+    transport_socket_matches: ways.map(([, tls]) => ({
+      name: tls === null ? 'plaintext' : `tls-${label(tls).tls}`,
+      match: label(tls),
+      transport_socket: tls ?? rawBuffer,
+    })),
+  }
+}
+
+const rawBuffer: RawBuffer = {
+  name: 'envoy.transport_sockets.raw_buffer',
+  typed_config: { '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer' },
+}
+
 /** Where a redirected connection was going. The source address keeps iptables from redirecting it again. */
 export function originalDestinationCluster(name: string): Cluster {
   return {
@@ -90,24 +132,6 @@ export function originalDestinationCluster(name: string): Cluster {
     lb_policy: 'CLUSTER_PROVIDED',
     upstream_bind_config: { source_address: { address: '127.0.0.6', port_value: 0 } },
     ...httpOptions('asDownstream'),
-  }
-}
-
-/** TLS to a server of this name. `ca` is a path; Envoy checks no name against the system's own roots. */
-export function upstreamTls(host: string, ca: string): UpstreamTls {
-  const san_type = parseIp(host) === null ? 'DNS' : 'IP_ADDRESS'
-  return {
-    name: 'envoy.transport_sockets.tls',
-    typed_config: {
-      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
-      sni: host,
-      common_tls_context: {
-        validation_context: {
-          match_typed_subject_alt_names: [{ san_type, matcher: { exact: host } }],
-          trusted_ca: { filename: ca },
-        },
-      },
-    },
   }
 }
 

@@ -11,7 +11,7 @@ import { type JwksOptions, jwksPlace } from './jwks-place.ts'
 import { jwtAuthentication } from './jwt-authn.ts'
 import type { NetworkFilter } from './network-filter.ts'
 import type { PortView } from './permission.ts'
-import { providerCluster, providerTarget } from './provider-target.ts'
+import { type ProviderCluster, providerCluster, providerTarget } from './provider-target.ts'
 import { httpRbac, type RbacForm, type RbacReport, rbacLists, rulesOf } from './rbac-filter.ts'
 import type { Peers } from './tree/peer-keys.ts'
 
@@ -32,6 +32,8 @@ export interface FilterStack<Filter> {
   readonly filters: readonly Filter[]
   readonly clusters: readonly Cluster[]
   readonly reports: readonly RbacReport[]
+  /** Whether a cluster shows the workload's certificate. */
+  readonly secrets: boolean
 }
 
 /** What authenticates and authorizes a workload's requests: CUSTOM, tokens, AUDIT, DENY, ALLOW. */
@@ -39,6 +41,11 @@ export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterO
   const { custom, local } = authorizationOf(mesh, workload, 'http', options.service)
   const peers: Peers = options.secured ? { kind: 'tls', trustDomains: trustDomainsOf(mesh) } : { kind: 'plaintext' }
   const clusters: Cluster[] = []
+  let secrets = false
+  const add = ({ cluster, secured }: ProviderCluster) => {
+    clusters.push(cluster)
+    secrets ||= secured
+  }
   const reports: RbacReport[] = []
   const filterOf = (stage: AuthorizationFilter): HttpFilter => {
     switch (stage.kind) {
@@ -47,7 +54,7 @@ export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterO
           reports.push(report),
         )
       case 'check':
-        clusters.push(providerCluster(mesh, stage.provider, options.prefix))
+        add(providerCluster(mesh, workload, stage.provider, options.prefix))
         return {
           name: 'envoy.filters.http.ext_authz',
           typed_config: httpExtAuthz(stage.provider, targetOf(mesh, stage.provider, options)),
@@ -65,13 +72,18 @@ export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterO
   }
   const jwt = jwtAuthentication(rules, placeOf, workload.role.kind !== 'sidecar')
   const verify = jwt === null ? [] : [{ name: 'envoy.filters.http.jwt_authn', typed_config: jwt }]
-  return { filters: [...before, ...verify, ...local.map(filterOf)], clusters, reports }
+  return { filters: [...before, ...verify, ...local.map(filterOf)], clusters, reports, secrets }
 }
 
 /** What authorizes a workload's connections. */
 export function networkFilterStack(mesh: Mesh, workload: Workload, options: FilterOptions): FilterStack<NetworkFilter> {
   const { custom, local } = authorizationOf(mesh, workload, 'tcp', options.service)
   const clusters: Cluster[] = []
+  let secrets = false
+  const add = ({ cluster, secured }: ProviderCluster) => {
+    clusters.push(cluster)
+    secrets ||= secured
+  }
   const reports: RbacReport[] = []
   const filterOf = (stage: AuthorizationFilter): NetworkFilter => {
     switch (stage.kind) {
@@ -89,7 +101,7 @@ export function networkFilterStack(mesh: Mesh, workload: Workload, options: Filt
         }
       }
       case 'check':
-        clusters.push(providerCluster(mesh, stage.provider, options.prefix))
+        add(providerCluster(mesh, workload, stage.provider, options.prefix))
         return {
           name: 'envoy.filters.network.ext_authz',
           typed_config: networkExtAuthz(stage.provider, targetOf(mesh, stage.provider, options)),
@@ -98,7 +110,7 @@ export function networkFilterStack(mesh: Mesh, workload: Workload, options: Filt
         return stage satisfies never
     }
   }
-  return { filters: [...custom, ...local].map(filterOf), clusters, reports }
+  return { filters: [...custom, ...local].map(filterOf), clusters, reports, secrets }
 }
 
 function targetOf(mesh: Mesh, provider: Provider, { prefix }: FilterOptions) {

@@ -1,9 +1,10 @@
 import type { Mesh } from '../../mesh/mesh.ts'
 import { findOutboundService } from '../../mesh/registry.ts'
 import type { JwtRule } from '../../mesh/request-authentication.ts'
-import { addressOf, type Cluster, endpointCluster, upstreamTls } from './cluster.ts'
+import { addressOf, type Cluster, endpointCluster } from './cluster.ts'
 import type { JwksPlace } from './jwt-authn.ts'
 import { socketAddress } from './listener.ts'
+import { upstreamTls } from './upstream-tls.ts'
 
 /** Keys that the files do not hold. */
 export interface JwksOptions {

@@ -1,10 +1,14 @@
+import { endpointTls } from '../../mesh/endpoint-tls.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
+import { acceptedTrustDomains } from '../../mesh/mesh-config.ts'
 import type { Provider } from '../../mesh/provider.ts'
 import { findService } from '../../mesh/registry.ts'
+import type { Workload } from '../../mesh/workload.ts'
 import type { Json, Path } from '../../source/document.ts'
-import { addressOf, type Cluster, endpointCluster } from './cluster.ts'
+import { addressOf, type Cluster, endpointCluster, mixedCluster } from './cluster.ts'
 import type { ProviderTarget } from './ext-authz.ts'
-import { socketAddress } from './listener.ts'
+import { type Address, socketAddress } from './listener.ts'
+import { mutualTls, originatedTls, type UpstreamTls } from './upstream-tls.ts'
 
 /** Where Istio would send a provider's checks. */
 export function providerTarget(mesh: Mesh, provider: Provider, prefix: string): ProviderTarget {
@@ -16,19 +20,45 @@ export function providerTarget(mesh: Mesh, provider: Provider, prefix: string): 
   }
 }
 
+/** A provider's cluster, and whether it needs the workload's secrets. */
+export interface ProviderCluster {
+  readonly cluster: Cluster
+  readonly secured: boolean
+}
+
 /**
- * The cluster of a provider: the endpoints that the files name, else the host by DNS, as the addresses of a Kubernetes
- * Service without Pods in the files can only be known there.
+ * The cluster of a provider: the endpoints that the files name, each reached as `endpointTls` says, else the host by DNS,
+ * as the addresses of a Kubernetes Service without Pods in the files can only be known there. An endpoint that must not be
+ * called is left out.
  */
-export function providerCluster(mesh: Mesh, provider: Provider, prefix: string): Cluster {
+export function providerCluster(mesh: Mesh, workload: Workload, provider: Provider, prefix: string): ProviderCluster {
   const found = findService(mesh, provider.service, provider.port)
-  const { host, cluster } = providerTarget(mesh, provider, prefix)
-  const endpoints = found.kind === 'found' ? found.endpoints : []
-  const addresses =
-    endpoints.length === 0
-      ? [socketAddress(host, provider.port)]
-      : endpoints.map(({ address, port }) => addressOf(address, port))
-  return endpointCluster(cluster, addresses, provider.kind === 'grpc' ? 'http2' : null)
+  const { host, cluster: name } = providerTarget(mesh, provider, prefix)
+  const http2 = provider.kind === 'grpc'
+  const protocol = http2 ? 'http2' : null
+  if (found.kind !== 'found' || found.endpoints.length === 0) {
+    return { cluster: endpointCluster(name, [socketAddress(host, provider.port)], protocol), secured: false }
+  }
+  const trustDomains = acceptedTrustDomains(mesh.config)
+  let secured = false
+  const endpoints = found.endpoints.flatMap((endpoint): { address: Address; tls: UpstreamTls | null }[] => {
+    const tls = endpointTls(mesh, workload, found, provider.port, endpoint)
+    const address = addressOf(endpoint.address, endpoint.port)
+    switch (tls.kind) {
+      case 'plaintext':
+        return [{ address, tls: null }]
+      case 'istioMutual':
+        secured = true
+        return [{ address, tls: mutualTls(tls, trustDomains, http2, prefix) }]
+      case 'originated':
+        return [{ address, tls: originatedTls(tls, http2) }]
+      case 'unusable':
+        return []
+      default:
+        return tls satisfies never
+    }
+  })
+  return { cluster: mixedCluster(name, endpoints, protocol), secured }
 }
 
 function hostOf({ service }: Provider): string {

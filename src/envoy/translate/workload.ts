@@ -236,6 +236,7 @@ class Writer {
     const names = new Set(this.clusters.map(({ name }) => name))
     this.clusters.push(...made.clusters.filter(({ name }) => !names.has(name)))
     this.reports.push(...made.reports)
+    if (made.secrets) this.secured = true
     return made
   }
 }

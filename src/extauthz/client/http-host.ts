@@ -146,7 +146,7 @@ export class HttpHost extends Host {
   #messageOf(check: PendingCheck): HttpMessage {
     const { rules, pathPrefix, timeout } = this.#options
     const http = check.request.http as CheckHttpRequest
-    const headers = rules.requestHeaders(http, check.request.claims ?? null)
+    const headers = rules.requestHeaders(check.request, http)
     if (check.retried || check.left < timeout - 5) {
       const at = headers.indexOf(deadlineHeader)
       if (at !== -1) headers[at + 1] = String(Math.ceil(check.left))

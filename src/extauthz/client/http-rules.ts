@@ -1,13 +1,13 @@
 import { Buffer } from 'node:buffer'
 import { HeaderMap } from '../../match/header-map.ts'
 import type { HttpProvider } from '../../mesh/provider.ts'
-import type { Claims } from '../../policy/facts.ts'
 import { joinAnswerLines } from '../answer-lines.ts'
-import type { CheckHttpRequest, CheckOutcome, HeaderChange, RequestRewrite } from '../check.ts'
+import type { CheckHttpRequest, CheckOutcome, CheckRequest, HeaderChange, RequestRewrite } from '../check.ts'
 import { mergeHeaders, partialBodyHeader } from '../check-request.ts'
 import { invalidAnswer, isAuthority } from '../check-response.ts'
 import { isFramingHeader, isHeaderName, isHeaderValue, latin1FromUtf8 } from '../header-syntax.ts'
 import { failure } from './failure.ts'
+import { compileTemplate, type FillTemplate } from './fill-template.ts'
 import { compileHeaderList, type HeaderList } from './header-list.ts'
 
 type Line = readonly [name: string, value: string]
@@ -30,18 +30,22 @@ export interface HttpAnswer {
 /** Which headers a provider is sent, and what its answers mean. */
 export interface HttpRules {
   /** Flat: name, value, name, value, ... */
-  requestHeaders(http: CheckHttpRequest, claims?: Claims | null): string[]
+  requestHeaders(request: CheckRequest, http: CheckHttpRequest): string[]
   outcome(answer: HttpAnswer): CheckOutcome
 }
 
 export function createHttpRules(provider: HttpProvider): HttpRules {
   const sent = compileHeaderList(provider.includeRequestHeaders)
+  const added = provider.includeAdditionalHeaders
+    .map(([name, value]) => [name.toLowerCase(), compileTemplate(value)] as const)
+    .filter(([name]) => !isFramingHeader(name))
   const upstream = compileHeaderList(provider.headersToUpstreamOnAllow)
   const onAllow = compileHeaderList(provider.headersToDownstreamOnAllow)
   const onDeny = denyList(provider.headersToDownstreamOnDeny)
   return {
-    requestHeaders: (http, claims = null) => requestHeaders(http, claims, sent, provider),
+    requestHeaders: (request, http) => requestHeaders(request, http, { sent, added, timeout: provider.timeout }),
     outcome(answer) {
+      if (tooLarge(answer)) return failure('unavailable', 'the answer has too many headers')
       if (answer.status === 200) return allowed(answer, upstream, onAllow)
       if (answer.status >= 500 && answer.status <= 599) {
         return failure('unavailable', `the provider answered with status ${answer.status}`)
@@ -51,24 +55,37 @@ export function createHttpRules(provider: HttpProvider): HttpRules {
   }
 }
 
+/** Envoy's default bounds for the head of an upstream's answer. */
+const maxLines = 100
+const maxHeadBytes = 60 * 1024
+
+function tooLarge({ rawHeaders }: HttpAnswer): boolean {
+  const bytes = rawHeaders.reduce((sum, text) => sum + text.length, 0)
+  return rawHeaders.length > maxLines * 2 || bytes > maxHeadBytes
+}
+
+interface Sent {
+  readonly sent: HeaderList
+  readonly added: readonly (readonly [name: string, fill: FillTemplate])[]
+  readonly timeout: number
+}
+
 /** Besides the provider's list: `authorization`, always, and what says whether the body is whole. */
-function requestHeaders(
-  http: CheckHttpRequest,
-  claims: Claims | null,
-  sent: HeaderList,
-  provider: HttpProvider,
-): string[] {
+function requestHeaders(request: CheckRequest, http: CheckHttpRequest, { sent, added, timeout }: Sent): string[] {
+  const { claims = null } = request
   const headers = new Map<string, string>()
   for (const [name, value] of mergeHeaders(http)) {
     if (isFramingHeader(name) || name === CLAIMS_HEADER) continue
     if (name === 'authorization' || name === partialBodyHeader || sent(name)) headers.set(name, latin1FromUtf8(value))
   }
-  for (const [name, value] of provider.includeAdditionalHeaders) {
-    if (!isFramingHeader(name.toLowerCase())) headers.set(name.toLowerCase(), latin1FromUtf8(value))
+  for (const [name, fill] of added) {
+    const value = fill(request, http)
+    // Envoy adds none without a value.
+    if (value !== '') headers.set(name, value)
   }
   if (claims !== null) headers.set(CLAIMS_HEADER, Buffer.from(JSON.stringify(claims), 'utf8').toString('base64url'))
   headers.set('x-envoy-internal', 'true')
-  headers.set('x-envoy-expected-rq-timeout-ms', String(provider.timeout))
+  headers.set('x-envoy-expected-rq-timeout-ms', String(timeout))
   headers.set('content-length', String(http.body?.bytes.length ?? 0))
   const host = headers.get('host') ?? http.host
   headers.delete('host')

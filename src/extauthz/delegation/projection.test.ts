@@ -81,7 +81,7 @@ function bytes(question: CheckRequest): string {
     Buffer.from(encodeCheckRequest(question, { packAsBytes: true })).toString('hex'),
     http.method,
     http.path,
-    httpRules.requestHeaders(http, question.claims),
+    httpRules.requestHeaders(question, http),
     http.body === null ? null : Buffer.from(http.body.bytes).toString('hex'),
   ])
 }

@@ -17,7 +17,7 @@ export async function loadModule(path: string): Promise<EngineLoading> {
   installHooks()
   try {
     // The loader remembers where links led: a ConfigMap of Kubernetes changes by turning one to another folder.
-    const url = pathToFileURL(await realpath(path))
+    const url = pathToFileURL(await realpath(path).catch(() => path))
     url.searchParams.set('load', randomUUID())
     const module: { readonly default?: unknown } = await import(url.href)
     return checksOf(module.default)

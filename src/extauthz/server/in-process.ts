@@ -67,7 +67,8 @@ export type HttpLists = Partial<
 >
 
 /** Asks over the HTTP form, from the caller's request to its reading of the response, without a connection. */
-export async function askOverHttp(judge: Judge, { http }: CheckRequest, lists: HttpLists): Promise<Answered> {
+export async function askOverHttp(judge: Judge, asked: CheckRequest, lists: HttpLists): Promise<Answered> {
+  const { http } = asked
   if (http === null) {
     return { outcome: failure('unavailable', 'an HTTP provider cannot judge a connection'), metadata: nothing }
   }
@@ -75,7 +76,7 @@ export async function askOverHttp(judge: Judge, { http }: CheckRequest, lists: H
     lists,
     [...http.headers].map(([name]) => name),
   )
-  const rawHeaders = createHttpRules(provider).requestHeaders(http)
+  const rawHeaders = createHttpRules(provider).requestHeaders(asked, http)
   const head = {
     method: http.method,
     url: provider.pathPrefix + http.path,

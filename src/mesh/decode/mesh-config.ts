@@ -3,7 +3,7 @@ import { DEFAULT_TOPOLOGY, type ForwardClientCertificate, type GatewayTopology }
 import type { MeshConfig, PathNormalization } from '../mesh-config.ts'
 import type { Provider } from '../provider.ts'
 import type { Origin } from '../resource.ts'
-import { list, map, oneOf, string, uint32 } from './decoder.ts'
+import { boolean, list, map, oneOf, string, uint32 } from './decoder.ts'
 import { extensionProviders } from './provider.ts'
 import { optional, record } from './record.ts'
 
@@ -20,7 +20,7 @@ const MESH_CONFIG_FIELDS = [
   'proxyListenPort proxyInboundListenPort proxyHttpPort connectTimeout hboneIdleTimeout protocolDetectionTimeout',
   'tcpKeepalive ingressClass ingressService ingressControllerMode ingressSelector enableTracing accessLogFile',
   'accessLogFormat accessLogEncoding enableEnvoyAccessLogService disableEnvoyListenerLog outboundTrafficPolicy',
-  'inboundTrafficPolicy configSources enableAutoMtls defaultServiceExportTo',
+  'inboundTrafficPolicy configSources defaultServiceExportTo',
   'defaultVirtualServiceExportTo defaultDestinationRuleExportTo localityLbSetting zoneAwareLbSetting dnsRefreshRate',
   'h2UpgradePolicy inboundClusterStatName outboundClusterStatName certificates serviceSettings serviceScopeConfigs',
   'enablePrometheusMerge verifyCertificateAtClient ca defaultProviders discoverySelectors defaultHttpRetryPolicy',
@@ -76,6 +76,7 @@ export const meshConfig = record(
     pathNormalization: optional(record({ normalization: optional(normalization, 'BASE') }, lenient), {
       normalization: 'BASE',
     }),
+    enableAutoMtls: optional(boolean, true),
     extensionProviders: optional(extensionProviders, []),
     defaultConfig: optional(proxyConfig, { gatewayTopology: null }),
   },
@@ -95,6 +96,7 @@ export const DEFAULT_MESH_CONFIG: MeshConfig = {
   certificateTrustDomains: [],
   rootNamespace: 'istio-system',
   pathNormalization: 'BASE',
+  autoMtls: true,
   providers: [],
   otherProviders: [],
   gatewayTopology: DEFAULT_TOPOLOGY,
@@ -114,6 +116,7 @@ export function toMeshConfig(raw: RawMeshConfig, origin: Origin): MeshConfig {
     certificateTrustDomains: raw.caCertificates.flatMap(({ trustDomains }) => trustDomains),
     rootNamespace: raw.rootNamespace === '' ? DEFAULT_MESH_CONFIG.rootNamespace : raw.rootNamespace,
     pathNormalization: raw.pathNormalization.normalization,
+    autoMtls: raw.enableAutoMtls,
     providers,
     otherProviders,
     gatewayTopology: raw.defaultConfig.gatewayTopology ?? DEFAULT_TOPOLOGY,

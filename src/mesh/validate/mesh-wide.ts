@@ -2,7 +2,9 @@ import type { Diagnostic } from '../../source/diagnostic.ts'
 import type { Path } from '../../source/document.ts'
 import { suggest } from '../../source/suggest.ts'
 import type { AuthorizationPolicy } from '../authorization-policy.ts'
+import { parseHeaderTemplate, templateValues } from '../header-template.ts'
 import type { Mesh } from '../mesh.ts'
+import type { HttpProvider } from '../provider.ts'
 import { providerProblems, registryProblem } from '../providers.ts'
 import { findService } from '../registry.ts'
 import { Findings } from './findings.ts'
@@ -26,6 +28,7 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
       const message = `the provider name ${JSON.stringify(provider.name)} has a point, which newer releases of Istio refuse`
       findings.report('SP253', [...at, 'name'], message, `write \`${provider.name.replaceAll('.', '-')}\``)
     }
+    if (provider.kind === 'http') validateTemplates(provider, [...at, 'envoyExtAuthzHttp'], findings)
     const reason = problems.length > 0 ? null : registryProblem(mesh, provider)
     if (reason === null) continue
     const kind = provider.kind === 'grpc' ? 'envoyExtAuthzGrpc' : 'envoyExtAuthzHttp'
@@ -36,6 +39,17 @@ export function validateProviders(mesh: Mesh, diagnostics: Diagnostic[]): void {
         ? 'write the full name of a Service (`NAME.NAMESPACE.svc.cluster.local`), or add a ServiceEntry for the host'
         : `write \`${near}\``
     findings.report('SP303', [...at, kind, 'service'], `${reason}${REFUSED}`, help)
+  }
+}
+
+function validateTemplates({ includeAdditionalHeaders }: HttpProvider, at: Path, findings: Findings): void {
+  for (const [name, value] of includeAdditionalHeaders) {
+    const template = parseHeaderTemplate(value)
+    if (template.kind === 'parsed') continue
+    const path = [...at, 'includeAdditionalHeadersInCheck', name]
+    const message = `\`${template.text}\` is no variable that is known here: the header is not sent`
+    const known = ['REQ(NAME)', ...templateValues].map((one) => `\`%${one}%\``).join(', ')
+    findings.report('SP256', path, message, `write \`%%\` for a percent sign; known are ${known}`)
   }
 }
 
