@@ -271,10 +271,27 @@ describe('endpoints that fail', () => {
     const before = calls.good
     for (let i = 0; i < 50; i++) assert.deepEqual(await asked.check(request(), never), allowed)
     assert.deepEqual([calls.ill, calls.good - before], [5, 50])
+    await until(new RegExp(`^returned ${one.port}`))
+    for (let i = 0; i < 100 && calls.ill === 5; i++) await asked.check(request(), never)
+    told.length = 0
+    for (let i = 0; i < 50; i++) assert.deepEqual(await asked.check(request(), never), allowed)
+    assert.equal(calls.ill, 6, 'back, it is ejected by its first failure')
     ill = false
     await until(new RegExp(`^returned ${one.port}`))
     for (let i = 0; i < 100; i++) assert.deepEqual(await asked.check(request(), never), allowed)
-    assert(calls.ill > 5)
+    assert(calls.ill > 6)
+  })
+
+  test('one that refuses every call is ejected too: what it refuses soon would come back to it', async () => {
+    let refused = 0
+    const refusing = await http2((stream) => {
+      refused++
+      stream.close(constants.NGHTTP2_REFUSED_STREAM)
+    })
+    const good = await http2((stream) => reply(stream, yes))
+    const asked = client([refusing.port, good.port])
+    for (let i = 0; i < 100; i++) assert.deepEqual(await asked.check(request(), never), allowed)
+    assert.equal(refused, 5)
   })
 
   test('where all are ejected, all are asked, and an answer brings one back', async () => {

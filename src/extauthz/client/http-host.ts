@@ -171,7 +171,7 @@ export class HttpHost extends Host {
         check.unsent(end.message)
         break
       case 'stale':
-        if (idempotent.has(check.request.http?.method ?? '')) check.notProcessed(end.message)
+        if (idempotent.has(check.request.http?.method ?? '')) check.notProcessed(end.message, false)
         else check.answered(failure('unavailable', end.message), true)
         break
       case 'failed':
