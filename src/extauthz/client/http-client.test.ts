@@ -12,6 +12,7 @@ import type { Logger } from '../../observe/log.ts'
 import type { CheckBody, CheckClient, CheckOutcome, CheckRequest } from '../check.ts'
 import { applyChanges } from '../header-changes.ts'
 import { allow, createAuthorizer, deny } from '../index.ts'
+import { type ClientEvents, noEvents } from './client-events.ts'
 import { createHttpClient } from './http-client.ts'
 
 const closing: (() => unknown)[] = []
@@ -493,6 +494,30 @@ describe('an HTTP provider that fails', () => {
     const late = performance.now() + 5000
     while (back === 0 && performance.now() < late) assert.equal((await asked.check(request(), never)).kind, 'allow')
     assert(back > 0)
+  })
+
+  test('is lost while nothing is asked: that is known before the next check', async () => {
+    const server = createServer((_message, response) => response.end())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    let lost: () => void = () => {}
+    const known = new Promise<void>((resolve, reject) => {
+      // The client itself keeps no process running.
+      const timer = setTimeout(() => reject(new Error('it was not told')), 15_000)
+      lost = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+    const events: ClientEvents = { ...noEvents, providerChanged: (reachable) => reachable || lost() }
+    const asked = createHttpClient(base, () => [{ address: '127.0.0.1', port }], { events })
+    closing.push(() => asked.close())
+    assert.equal((await asked.check(request(), never)).kind, 'allow')
+    assert.equal(asked.status().reachable, true)
+    server.closeAllConnections()
+    await new Promise((resolve) => server.close(resolve))
+    await known
+    assert.equal(asked.status().reachable, false)
   })
 
   test('is watched: what fails its health checks is passed over', async () => {
