@@ -10,6 +10,7 @@ import type { GrpcProvider, HttpProvider } from '#src/mesh/provider.ts'
 import { peer } from '../interop/peers.ts'
 import { echo } from './exchange.ts'
 import { type Asked, Load, ProviderProcess } from './providers.ts'
+import type { Sallyport } from './sallyport.ts'
 import { freePorts, Stage } from './stage.ts'
 
 /** Milliseconds: what a check may take, and what may come on top of it besides the machine's own pauses. */
@@ -96,8 +97,9 @@ async function httpClient(): Promise<Ask> {
   return asking(client)
 }
 
-async function proxy(): Promise<Ask> {
-  const app = await stage.application(echo)
+let running: Sallyport
+
+function writeMesh(endpoints: readonly number[]): void {
   stage.write(
     'mesh.yaml',
     `extensionProviders:
@@ -112,7 +114,7 @@ spec:
   resolution: STATIC
   ports: [{ name: grpc, number: 9090, protocol: GRPC }]
   endpoints:
-${ports.grpc.map((port) => `  - { address: 127.0.0.1, ports: { grpc: ${port} } }`).join('\n')}
+${endpoints.map((port) => `  - { address: 127.0.0.1, ports: { grpc: ${port} } }`).join('\n')}
 ---
 apiVersion: security.istio.io/v1
 kind: AuthorizationPolicy
@@ -123,6 +125,11 @@ spec:
   rules: [{}]
 `,
   )
+}
+
+async function proxy(): Promise<Ask> {
+  const app = await stage.application(echo)
+  writeMesh(ports.grpc)
   const place = [
     '--workload',
     'default/web',
@@ -133,8 +140,8 @@ spec:
     '--app',
     `127.0.0.1:${app}`,
   ]
-  const up = await stage.up('-f', stage.path('mesh.yaml'), ...place)
-  const port = up.port('inbound default/web:8080')
+  running = await stage.up('-f', stage.path('mesh.yaml'), ...place)
+  const port = running.port('inbound default/web:8080')
   const agent = new Agent({ keepAlive: true })
   stage.ending(() => agent.destroy())
   return () =>
@@ -241,6 +248,21 @@ for (const { what, asked, start } of variants) {
       assertBounded(from, width + 5)
       await load.until(victim.name, 15_000)
     })
+
+    if (start === proxy) {
+      test('the files take one away and bring it back: no check is lost', async () => {
+        const [victim] = asked() as [ProviderProcess]
+        const from = performance.now()
+        assert.equal((await running.reload(() => writeMesh(ports.grpc.slice(1)))).kind, 'applied')
+        const gone = performance.now()
+        await delay(300)
+        assert.ok(load.since(gone).length > 0)
+        assert.equal(share(load.since(gone), victim), 0)
+        assert.equal((await running.reload(() => writeMesh(ports.grpc))).kind, 'applied')
+        await load.until(victim.name, 5000)
+        assertBounded(from, 0)
+      })
+    }
 
     test('all are killed: every request is refused soon; and they are asked again when they are back', async () => {
       await Promise.all(asked().map((one) => one.kill()))

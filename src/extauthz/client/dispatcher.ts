@@ -81,8 +81,8 @@ export class Dispatcher implements CheckOwner, ProviderClient {
     this.#settle(check, outcome.kind === 'error' ? 'failed' : 'answered', outcome)
   }
 
-  notProcessed(check: PendingCheck, message: string): void {
-    if (check.host !== null) this.#events.attempted(check.host.name, 'notProcessed')
+  notProcessed(check: PendingCheck, message: string, endpointRefuses: boolean): void {
+    if (check.host !== null) this.#hosts.notProcessed(check.host, endpointRefuses)
     if (check.retried) {
       this.#settle(check, 'failed', failure('unavailable', message))
       return

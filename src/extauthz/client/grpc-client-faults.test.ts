@@ -248,27 +248,31 @@ describe('gRPC client and a provider that fails', () => {
     assert.equal(calls, 4)
   })
 
-  test('a call that a GOAWAY left out is made again on a new connection', async () => {
-    const { port: behind, sessions } = await http2((stream) => reply(stream, yes))
-    let connections = 0
-    const port = await tcp((socket) => {
-      if (connections++ === 0) {
-        // An empty SETTINGS, and once the call is there GOAWAY with last stream 0 and no error.
-        socket.write(Buffer.from('000000040000000000', 'hex'))
-        socket.on('data', (bytes) => {
-          if (bytes.includes(':path') || bytes.includes(Buffer.from('000001', 'hex'))) {
-            socket.write(Buffer.from('0000080700000000000000000000000000', 'hex'))
-          }
-        })
-        return
-      }
-      const onward = connect({ port: behind, host: '127.0.0.1', noDelay: true }).on('error', () => {})
-      socket.pipe(onward).pipe(socket)
-      closing.push(() => onward.destroy())
+  for (const [how, code] of [
+    ['', '00000000'],
+    [' that ends the connection at once (ENHANCE_YOUR_CALM)', '0000000b'],
+  ])
+    test(`a call that a GOAWAY${how} left out is made again on a new connection`, async () => {
+      const { port: behind, sessions } = await http2((stream) => reply(stream, yes))
+      let connections = 0
+      const port = await tcp((socket) => {
+        if (connections++ === 0) {
+          // An empty SETTINGS, and once the call is there GOAWAY with last stream 0.
+          socket.write(Buffer.from('000000040000000000', 'hex'))
+          socket.on('data', (bytes) => {
+            if (bytes.includes(':path') || bytes.includes(Buffer.from('000001', 'hex'))) {
+              socket.write(Buffer.from(`00000807000000000000000000${code}`, 'hex'))
+            }
+          })
+          return
+        }
+        const onward = connect({ port: behind, host: '127.0.0.1', noDelay: true }).on('error', () => {})
+        socket.pipe(onward).pipe(socket)
+        closing.push(() => onward.destroy())
+      })
+      assert.deepEqual(await client([port]).check(request(), never), allowed)
+      assert.deepEqual([connections, sessions.length], [2, 1])
     })
-    assert.deepEqual(await client([port]).check(request(), never), allowed)
-    assert.deepEqual([connections, sessions.length], [2, 1])
-  })
 
   test('a call that a GOAWAY includes is answered, and the next one goes elsewhere', async () => {
     const { port, sessions } = await http2((stream, _headers, session) => {

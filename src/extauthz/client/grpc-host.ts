@@ -198,6 +198,8 @@ class DeadlineHeaders {
 
 const deadlineHeaders = new DeadlineHeaders()
 
+const refusedTwice = 'the provider refused the call twice without processing it'
+
 /** One check on a connection. */
 class CheckCall implements UnaryCall, Attempt {
   readonly path = checkPath
@@ -235,7 +237,8 @@ class CheckCall implements UnaryCall, Attempt {
         this.#check.answered(failure('unavailable', `the stream ended without an answer (code ${end.code})`), true)
         break
       case 'notProcessed':
-        this.#check.notProcessed('the provider refused the call twice without processing it')
+        // A connection that is over takes no part in what comes next; one that stays and refuses does.
+        this.#check.notProcessed(refusedTwice, this.lane.connection.room > 0)
         break
       case 'unsent':
         this.#check.unsent('the connection was lost')

@@ -6,6 +6,9 @@ import type { ConnectionListener, OpenUnaryConnection, UnaryConnection } from '.
 const connectTimeout = 5000
 const pingTimeout = 1000
 
+/** Milliseconds without traffic after which the kernel asks whether the other side is there. */
+const keepAlive = 15_000
+
 /** Milliseconds without an answer after which calls under way make a connection doubtful. */
 const patience = 1000
 
@@ -53,6 +56,8 @@ export class GrpcLane implements ConnectionListener {
     this.#owner = owner
     this.headers = ['te', 'trailers', 'content-type', 'application/grpc', 'x-envoy-internal', 'true']
     const maxAnswerBytes = maxMessageBytes + prefixBytes
+    // A host that is gone while nothing is asked is found out by the kernel: servers do not like PINGs without calls.
+    socket.setKeepAlive(true, keepAlive)
     this.connection = open({ socket, authority, scheme: 'http', maxAnswerBytes }, this)
     this.#timer = setTimeout(() => this.connection.close(), connectTimeout).unref()
   }

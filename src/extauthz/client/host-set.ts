@@ -108,6 +108,12 @@ export class HostSet {
     if (this.#has(host)) this.#outliers?.failed(host)
   }
 
+  /** One that refuses soon has few checks under way, and would be given most of them. */
+  notProcessed(host: Host, refuses: boolean): void {
+    this.#events.attempted(host.name, 'notProcessed')
+    if (refuses && this.#has(host)) this.#outliers?.failed(host)
+  }
+
   status(): EndpointStatus[] {
     return [...this.#hosts.values()].map(({ name, state, inFlight, connections }) => ({
       name,

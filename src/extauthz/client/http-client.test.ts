@@ -1,104 +1,30 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { once } from 'node:events'
-import type { IncomingMessage, RequestListener } from 'node:http'
-import { createServer } from 'node:http'
+import type { RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer as createTcpServer } from 'node:net'
 import { afterEach, describe, test } from 'node:test'
 import { HeaderMap } from '../../match/header-map.ts'
 import type { HttpProvider } from '../../mesh/provider.ts'
-import type { Logger } from '../../observe/log.ts'
-import type { CheckBody, CheckClient, CheckOutcome, CheckRequest } from '../check.ts'
+import type { CheckOutcome } from '../check.ts'
 import { applyChanges } from '../header-changes.ts'
 import { allow, createAuthorizer, deny } from '../index.ts'
 import { createHttpClient } from './http-client.ts'
+import {
+  answer,
+  base,
+  client,
+  closeAll,
+  closing,
+  failed,
+  never,
+  request,
+  serve,
+  silent,
+} from './http-servers.test.fixture.ts'
 
-const closing: (() => unknown)[] = []
-afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()))
-})
-
-const silent: Logger = { level: 'error', debug() {}, info() {}, warn() {}, error() {} }
-const never = new AbortController().signal
-
-const base: HttpProvider = {
-  kind: 'http',
-  name: 'http',
-  service: 'ext-authz.default.svc.cluster.local',
-  port: 8000,
-  timeout: 2000,
-  failOpen: false,
-  statusOnError: 403,
-  includeRequestBody: null,
-  pathPrefix: '',
-  includeRequestHeaders: [],
-  includeAdditionalHeaders: [],
-  headersToUpstreamOnAllow: [],
-  headersToDownstreamOnAllow: [],
-  headersToDownstreamOnDeny: [],
-}
-
-function request(
-  lines: [string, string][] = [],
-  path = '/',
-  body: CheckBody | null = null,
-  method = 'GET',
-): CheckRequest {
-  const peer = { ip: '10.0.0.1', port: 1, principal: '' }
-  const headers = HeaderMap.from(lines)
-  const line = { id: '1', host: 'web.foo:8000', scheme: 'http', protocol: 'HTTP/1.1' }
-  return { source: peer, destination: peer, time: 0, http: { ...line, method, path, headers, body } }
-}
-
-interface Seen {
-  readonly line: string
-  readonly lines: [string, string][]
-  readonly body: string
-}
-
-/** A provider that answers as told, and what it was asked. */
-async function serve(answer: RequestListener): Promise<{ port: number; seen: Seen[]; sockets: Set<Socket> }> {
-  const seen: Seen[] = []
-  const sockets = new Set<Socket>()
-  const server = createServer({ sendDate: false } as never, async (message, response) => {
-    response.sendDate = false
-    const body: Buffer[] = []
-    for await (const chunk of message) body.push(chunk)
-    seen.push({
-      line: `${message.method} ${message.url}`,
-      lines: pairs(message),
-      body: Buffer.concat(body).toString('latin1'),
-    })
-    answer(message, response)
-  })
-  server.on('connection', (socket) => sockets.add(socket))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  closing.push(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return { port: (server.address() as AddressInfo).port, seen, sockets }
-}
-
-function pairs({ rawHeaders }: IncomingMessage): [string, string][] {
-  const lines: [string, string][] = []
-  for (let i = 0; i < rawHeaders.length; i += 2) lines.push([rawHeaders[i] as string, rawHeaders[i + 1] as string])
-  return lines
-}
-
-function client(port: number, settings: Partial<HttpProvider> = {}): CheckClient {
-  const made = createHttpClient({ ...base, ...settings }, () => [{ address: '127.0.0.1', port }])
-  closing.push(() => made.close())
-  return made
-}
-
-const answer =
-  (status: number, headers: string[] = [], body = ''): RequestListener =>
-  (_message, response) => {
-    response.writeHead(status, headers)
-    response.end(body)
-  }
+afterEach(closeAll)
 
 async function ask(
   settings: Partial<HttpProvider>,
@@ -107,12 +33,6 @@ async function ask(
 ): Promise<CheckOutcome> {
   const { port } = await serve(listener)
   return client(port, settings).check(request(lines), never)
-}
-
-function failed(outcome: CheckOutcome, reason: string, message?: RegExp): void {
-  assert.equal(outcome.kind, 'error')
-  assert.equal(outcome.reason, reason)
-  if (message !== undefined) assert.match(outcome.message, message)
 }
 
 describe('what an HTTP provider is sent', () => {
@@ -401,36 +321,6 @@ describe('an HTTP provider that fails', () => {
     test(what, async () => failed(await client(await raw(bytes, true)).check(request(), never), 'unavailable'))
   }
 
-  const second = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'
-  for (const [when, write] of [
-    ['at once', (socket: Socket) => socket.write(`HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno${second}`)],
-    [
-      'later',
-      (socket: Socket) => {
-        socket.write('HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno')
-        setTimeout(() => socket.write(second), 30)
-      },
-    ],
-  ] as const) {
-    test(`sends more than it promised, ${when}: it is no answer to the next check`, async () => {
-      let connections = 0
-      const server = createTcpServer((socket) => {
-        connections++
-        socket.on('error', () => {}).on('data', () => write(socket))
-      })
-      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-      closing.push(() => server.close())
-      const asked = client((server.address() as AddressInfo).port)
-      for (let i = 0; i < 3; i++) {
-        const outcome = await asked.check(request(), never)
-        assert.deepEqual([outcome.kind, outcome.kind === 'deny' && outcome.status], ['deny', 403])
-        await new Promise((resolve) => setTimeout(resolve, 80))
-      }
-      assert.equal(connections, 3)
-      await asked.close()
-    })
-  }
-
   test('redirects without saying where to: a denial all the same', async () => {
     const outcome = await ask({}, answer(302))
     assert.deepEqual([outcome.kind, outcome.kind === 'deny' && outcome.status], ['deny', 302])
@@ -441,96 +331,6 @@ describe('an HTTP provider that fails', () => {
       await raw('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 700 What\r\ncontent-length: 0\r\n\r\n', false),
     ).check(request(), never)
     assert.deepEqual([outcome.kind, outcome.kind === 'deny' && outcome.status], ['deny', 403])
-  })
-
-  test('closed a kept connection behind a check: made again only if its method may be repeated', async () => {
-    // Serves one request a connection, then reads the next and closes without a byte.
-    const methods: string[] = []
-    const server = createTcpServer((socket) => {
-      let answered = 0
-      socket
-        .on('error', () => {})
-        .on('data', (bytes) => {
-          methods.push(String(bytes).split(' ', 1)[0] as string)
-          if (answered++ === 0) socket.write(second)
-          else socket.destroy()
-        })
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    closing.push(() => server.close())
-    const asked = client((server.address() as AddressInfo).port)
-    assert.equal((await asked.check(request(), never)).kind, 'allow')
-    assert.equal((await asked.check(request([], '/', null, 'DELETE'), never)).kind, 'allow')
-    assert.equal((await asked.check(request(), never)).kind, 'allow')
-    failed(await asked.check(request([], '/', null, 'POST'), never), 'unavailable', /exchange failed/)
-    assert.deepEqual(methods, ['GET', 'DELETE', 'DELETE', 'GET', 'POST'])
-    await asked.close()
-  })
-
-  test('is one of several: the others are asked, and it is again when it is back', async () => {
-    const gone = createTcpServer().listen(0, '127.0.0.1')
-    await once(gone, 'listening')
-    const { port } = gone.address() as AddressInfo
-    await new Promise((resolve) => gone.close(resolve))
-    const good = await serve(answer(200))
-    const asked = createHttpClient(base, () => [
-      { address: '127.0.0.1', port },
-      { address: '127.0.0.1', port: good.port },
-    ])
-    closing.push(() => asked.close())
-    for (let i = 0; i < 20; i++) assert.equal((await asked.check(request(), never)).kind, 'allow')
-    assert.equal(good.seen.length, 20)
-    let back = 0
-    const server = createServer((_message, response) => {
-      back++
-      response.end()
-    })
-    await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
-    closing.push(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-    const late = performance.now() + 5000
-    while (back === 0 && performance.now() < late) assert.equal((await asked.check(request(), never)).kind, 'allow')
-    assert(back > 0)
-  })
-
-  test('is watched: what fails its health checks is passed over', async () => {
-    let healthy = true
-    const calls: string[] = []
-    const serveWatched = (name: string) =>
-      serve((message, response) => {
-        if (message.url === '/healthz') response.statusCode = name === 'ill' && !healthy ? 503 : 200
-        else calls.push(name)
-        response.end()
-      })
-    const [ill, well] = [await serveWatched('ill'), await serveWatched('well')]
-    const asked = createHttpClient(base, () => [ill, well].map(({ port }) => ({ address: '127.0.0.1', port })), {
-      health: { interval: 20, path: '/healthz' },
-    })
-    closing.push(() => asked.close())
-    healthy = false
-    const unhealthy = () => asked.status().endpoints.some(({ state }) => state === 'unhealthy')
-    const late = performance.now() + 5000
-    while (!unhealthy() && performance.now() < late) await new Promise((resolve) => setTimeout(resolve, 10))
-    calls.length = 0
-    for (let i = 0; i < 20; i++) assert.equal((await asked.check(request(), never)).kind, 'allow')
-    assert.deepEqual([...new Set(calls)], ['well'])
-  })
-
-  test('is asked with what is left of the time when a check is made again', async () => {
-    const told: number[] = []
-    const { port } = await serve((message, response) => {
-      told.push(Number(message.headers['x-envoy-expected-rq-timeout-ms']))
-      if (told.length === 2) setTimeout(() => response.destroy(), 60)
-      else response.end()
-    })
-    const asked = client(port)
-    assert.equal((await asked.check(request(), never)).kind, 'allow')
-    assert.equal((await asked.check(request(), never)).kind, 'allow')
-    const [, before = 0, again = 0] = told
-    assert.equal(before, 2000)
-    assert(again <= 1945 && again > 1000, String(told))
   })
 
   test('closed the connection that was kept', async () => {

@@ -12,6 +12,9 @@ import { Reconnect } from './reconnect.ts'
 /** Milliseconds for an attempt to reach an endpoint that no check makes. */
 const connectTimeout = 5000
 
+/** Milliseconds after which an endpoint that no check has reached is looked after, so that its loss is known before one does. */
+const confirmAfter = 5000
+
 /** What may be asked twice (RFC 9110, section 9.2.2). */
 const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
@@ -41,6 +44,8 @@ export class HttpHost extends Host {
   readonly #attempts = new Set<HttpAttempt>()
   /** Null until something says. */
   #reachable: boolean | null = null
+  /** When it was last known to be there, on the clock of `performance.now`. */
+  #confirmed = 0
   #reaching: (() => void) | null = null
   #problem = ''
   #left: (() => void) | null = null
@@ -104,7 +109,9 @@ export class HttpHost extends Host {
     if (attempt instanceof HttpAttempt && !attempt.connected) this.#unreachable('not connected in time')
   }
 
-  override tend(): void {}
+  override tend(now: number): void {
+    if (this.#reachable === true && now - this.#confirmed > confirmAfter) this.#connectAndClose()
+  }
 
   override renew(): void {}
 
@@ -171,7 +178,7 @@ export class HttpHost extends Host {
         check.unsent(end.message)
         break
       case 'stale':
-        if (idempotent.has(check.request.http?.method ?? '')) check.notProcessed(end.message)
+        if (idempotent.has(check.request.http?.method ?? '')) check.notProcessed(end.message, false)
         else check.answered(failure('unavailable', end.message), true)
         break
       case 'failed':
@@ -203,6 +210,7 @@ export class HttpHost extends Host {
   }
 
   #reached(): void {
+    this.#confirmed = performance.now()
     if (this.#reachable === true) return
     this.#reconnect.succeeded()
     this.#problem = ''
@@ -212,8 +220,12 @@ export class HttpHost extends Host {
 
   /** Tries whether a connection comes about, unless checks are doing that. */
   #reach(): void {
-    if (this.#left !== null || this.#reaching !== null || this.#reachable === true) return
-    if (this.#reachable === null && this.#agent.connections > 0) return
+    if (this.#reachable === true || (this.#reachable === null && this.#agent.connections > 0)) return
+    this.#connectAndClose()
+  }
+
+  #connectAndClose(): void {
+    if (this.#left !== null || this.#reaching !== null) return
     const socket = this.#fresh()
     const finish = (problem: string | null) => {
       if (this.#reaching !== stop) return

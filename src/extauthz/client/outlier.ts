@@ -68,7 +68,11 @@ export class OutlierDetection {
     outlier.times = Math.max(0, outlier.times - calm) + 1
     const { baseEjectionTime, maxEjectionTime } = this.#options
     const time = Math.min(maxEjectionTime, baseEjectionTime * outlier.times)
-    outlier.timer = setTimeout(() => this.#return(host), time).unref()
+    outlier.timer = setTimeout(() => {
+      this.#return(host)
+      // On probation: one more failure is enough, until a check is answered.
+      outlier.failures = this.#options.consecutiveFailures - 1
+    }, time).unref()
     this.#changed(host, time)
   }
 

@@ -6,7 +6,7 @@ import type { Host } from './host.ts'
 /** Who is told how a check goes. */
 export interface CheckOwner {
   answered(check: PendingCheck, outcome: CheckOutcome, endpointFailed: boolean): void
-  notProcessed(check: PendingCheck, message: string): void
+  notProcessed(check: PendingCheck, message: string, endpointRefuses: boolean): void
   unsent(check: PendingCheck, message: string): void
   expired(check: PendingCheck): void
   cancelled(check: PendingCheck): void
@@ -79,10 +79,10 @@ export class PendingCheck extends Timed {
     if (!this.settled) this.#owner.answered(this, outcome, endpointFailed)
   }
 
-  /** The endpoint did nothing for it: it can be made again. */
-  notProcessed(message: string): void {
+  /** The endpoint did nothing for it: it can be made again. `endpointRefuses`: and would do the same with the next. */
+  notProcessed(message: string, endpointRefuses: boolean): void {
     this.attempt = null
-    if (!this.settled) this.#owner.notProcessed(this, message)
+    if (!this.settled) this.#owner.notProcessed(this, message, endpointRefuses)
   }
 
   /** Not a byte of it left: another endpoint can be asked. */

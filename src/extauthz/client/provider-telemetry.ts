@@ -118,6 +118,7 @@ class ProviderEvents implements ClientEvents {
   #began = Number.NEGATIVE_INFINITY
   #lines = 0
   #suppressed = 0
+  #lost = false
 
   constructor(provider: Provider, log: Logger, counts: Counts) {
     this.#provider = provider
@@ -147,9 +148,12 @@ class ProviderEvents implements ClientEvents {
   providerChanged(reachable: boolean, detail: string): void {
     const { name, failOpen, statusOnError } = this.#provider
     if (reachable) {
-      this.#say('info', `provider ${name} answers`, {})
+      // That it is there from the beginning is no news.
+      this.#say(this.#lost ? 'info' : 'debug', `provider ${name} answers`, {})
+      this.#lost = false
       return
     }
+    this.#lost = true
     const consequence = failOpen ? 'let through (failOpen)' : `refused with ${statusOnError}`
     const message = `provider ${name} does not answer; requests that ask it are ${consequence} until it does`
     this.#say('warn', message, { detail })
