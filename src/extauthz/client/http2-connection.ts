@@ -52,7 +52,7 @@ class OwnConnection implements UnaryConnection {
       {
         request() {},
         settings: (maxStreams) => this.#settings(maxStreams),
-        goingAway: () => this.#goingAway(),
+        goingAway: (code) => this.#goingAway(code),
         closed: (_code, reason) => this.#closed(reason),
       },
     )
@@ -123,11 +123,14 @@ class OwnConnection implements UnaryConnection {
     this.#listener.opened()
   }
 
-  #goingAway(): void {
-    if (this.#state === 'closed' || this.#state === 'draining') return
-    this.#state = 'draining'
-    this.#listener.draining()
-    if (this.#calls === 0) this.#closeSoon()
+  /** With an error, the peer reads nothing that is still on its way: what it has not answered is lost. */
+  #goingAway(code: number): void {
+    if (this.#state === 'closed') return
+    if (this.#state !== 'draining') {
+      this.#state = 'draining'
+      this.#listener.draining()
+    }
+    if (this.#calls === 0 || code !== ErrorCode.noError) this.#closeSoon()
   }
 
   /** Not at once: nothing is told before the call that led to it has returned. */

@@ -6,11 +6,15 @@ import { constants, createServer } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { afterEach, describe, test } from 'node:test'
 import { closeAll, closing, freePort, listen, reply, tcp, yes } from './grpc-servers.test.fixture.ts'
+import { openHttp2 } from './http2-connection.ts'
 import { openNodeHttp2 } from './node-http2-connection.ts'
 import type { ConnectionListener, OpenUnaryConnection, UnaryCall, UnaryEnd } from './unary-connection.ts'
 
 /** Whatever speaks HTTP/2 for the client does what is told here. */
-const implementations: readonly (readonly [string, OpenUnaryConnection])[] = [['node:http2', openNodeHttp2]]
+const implementations: readonly (readonly [string, OpenUnaryConnection])[] = [
+  ['our own', openHttp2],
+  ['node:http2', openNodeHttp2],
+]
 
 afterEach(closeAll)
 
