@@ -40,11 +40,14 @@ function check(call: GrpcCall, judge: Judge): GrpcReply | Promise<GrpcReply> {
 }
 
 function encodeVerdict(verdict: Verdict): GrpcReply {
+  if (verdict.kind === 'error') return { kind: 'status', status: grpcStatus.unavailable, text: 'no answer now' }
+  const { metadata } = verdict
   const response = create(
     CheckResponseSchema,
     verdict.kind === 'allow'
       ? {
           status: { code: 0 },
+          ...(Object.keys(metadata).length === 0 ? {} : { dynamicMetadata: metadata }),
           httpResponse: {
             case: 'okResponse',
             value: {
@@ -54,11 +57,14 @@ function encodeVerdict(verdict: Verdict): GrpcReply {
                 ...verdict.responseSet.map((line) => option(line, false)),
                 ...verdict.responseAdd.map((line) => option(line, true)),
               ],
+              queryParametersToSet: verdict.query.map(([key, value]) => ({ key, value })),
+              queryParametersToRemove: [...verdict.removeQuery],
             },
           },
         }
       : {
           status: { code: rpcCode(verdict.status) },
+          ...(Object.keys(metadata).length === 0 ? {} : { dynamicMetadata: metadata }),
           httpResponse: {
             case: 'deniedResponse',
             value: {

@@ -144,6 +144,11 @@ function answer(response: ServerResponse, verdict: Verdict): void {
     send(response, meansSomethingElse ? 403 : status, headers, body)
     return
   }
+  // Nothing in this protocol carries changes of the query.
+  if (verdict.kind === 'error' || verdict.query.length > 0 || verdict.removeQuery.length > 0) {
+    send(response, verdict.kind === 'error' ? verdict.status : 403, [], '')
+    return
+  }
   const { set, remove, responseSet, responseAdd } = verdict
   const removals: Line[] = remove.length === 0 ? [] : [['x-envoy-auth-headers-to-remove', remove.join(', ')]]
   send(response, 200, [...set, ...responseSet, ...responseAdd, ...removals], '')

@@ -12,8 +12,8 @@ export interface Checks {
 /** Decides with somebody else's code: whatever that does, the verdict is `allow` only when it said so. */
 export type Judge = (asked: Asked) => Verdict | Promise<Verdict>
 
-const forbidden: Verdict = { kind: 'deny', status: 403, headers: [], body: '' }
-const failed: Verdict = { kind: 'deny', status: 500, headers: [], body: '' }
+const forbidden: Verdict = { kind: 'deny', status: 403, headers: [], body: '', metadata: {} }
+const failed: Verdict = { kind: 'deny', status: 500, headers: [], body: '', metadata: {} }
 
 /** `timeout` in milliseconds. */
 export function createJudge(checks: Checks, timeout: number, logger: Logger): Judge {
