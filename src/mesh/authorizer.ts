@@ -20,7 +20,15 @@ export type AuthorizerEngine =
   /** A `.rego` file, a folder of them, a `.wasm` file, or a bundle (`.tar.gz`) of `opa build`. */
   | { readonly kind: 'rego'; readonly path: string; readonly query: string }
   /** A server of the Open Policy Agent: its address, and the query as a path of its Data API or as `data.a.b`. */
-  | { readonly kind: 'opa'; readonly url: string; readonly query: string }
+  | {
+      readonly kind: 'opa'
+      readonly url: string
+      readonly query: string
+      /** PEM of the authorities that may vouch for the server; null for those of the system. */
+      readonly ca: string | null
+      /** A file with the bearer token that the server wants. */
+      readonly token: string | null
+    }
   | { readonly kind: 'cel'; readonly path: string }
   | {
       readonly kind: 'cedar'
@@ -39,7 +47,7 @@ export function pathsOf(engine: AuthorizerEngine): readonly string[] {
     case 'istio':
       return engine.paths
     case 'opa':
-      return []
+      return [engine.ca, engine.token].filter((path) => path !== null)
     case 'cedar':
       return [engine.policies, engine.entities, engine.schema].filter((path) => path !== null)
     default:
@@ -49,6 +57,7 @@ export function pathsOf(engine: AuthorizerEngine): readonly string[] {
 
 /** The same engine with each of its paths as `place` gives it. */
 export function placed(engine: AuthorizerEngine, place: (path: string) => string): AuthorizerEngine {
+  const optional = (path: string | null) => (path === null ? null : place(path))
   switch (engine.kind) {
     case 'module':
     case 'rego':
@@ -57,10 +66,9 @@ export function placed(engine: AuthorizerEngine, place: (path: string) => string
     case 'istio':
       return { ...engine, paths: engine.paths.map(place) }
     case 'opa':
-      return engine
+      return { ...engine, ca: optional(engine.ca), token: optional(engine.token) }
     case 'cedar': {
       const { policies, entities, schema } = engine
-      const optional = (path: string | null) => (path === null ? null : place(path))
       return { kind: 'cedar', policies: place(policies), entities: optional(entities), schema: optional(schema) }
     }
     default:

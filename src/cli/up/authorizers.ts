@@ -1,3 +1,4 @@
+import type { RunOpa } from '../../extauthz/engines/rego/compile.ts'
 import { type LoadedEngine, type ServedAuthorizer, serveAuthorizer } from '../../extauthz/engines/serve.ts'
 import type { Authorizer, AuthorizerEngine } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
@@ -26,10 +27,12 @@ interface Entry {
  */
 export class Authorizers {
   readonly #logger: Logger
+  readonly #runOpa: RunOpa
   #served: ReadonlyMap<string, Entry> = new Map()
 
-  constructor(logger: Logger) {
+  constructor(logger: Logger, runOpa: RunOpa) {
     this.#logger = logger
+    this.#runOpa = runOpa
   }
 
   /** Starts what is new or changed. When any of it cannot be started, what runs goes on as it was. */
@@ -107,7 +110,7 @@ export class Authorizers {
   }
 
   async #start(resource: Authorizer, makeRoom?: () => Promise<void>): Promise<Entry | Diagnostic> {
-    const serving = await serveAuthorizer(resource, this.#logger, makeRoom)
+    const serving = await serveAuthorizer(resource, this.#logger, makeRoom, this.#runOpa)
     if (serving.kind === 'failed') return describe(resource, serving.what, serving.message)
     const { grpc, http } = serving.served.listening
     const address = (at: typeof grpc) => (at === null ? undefined : `${at.host}:${at.port}`)

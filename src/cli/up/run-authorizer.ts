@@ -7,6 +7,7 @@ import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { Authorizers } from './authorizers.ts'
+import { createRunOpa } from './opa-program.ts'
 
 /** `sallyport authorizer`: serves every Authorizer of the files until it is told to stop. */
 export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
@@ -24,7 +25,8 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
     throw new UsageError('the files hold no Authorizer', 'kind: Authorizer, apiVersion: sallyport.dev/v1alpha1')
   const paint = style(io.color.stderr && !args.flag('no-color'))
   const level = args.flag('verbose') ? 'debug' : 'info'
-  const authorizers = new Authorizers(createLogger({ level, write: io.stderr, now: io.now, format: 'text' }))
+  const logger = createLogger({ level, write: io.stderr, now: io.now, format: 'text' })
+  const authorizers = new Authorizers(logger, createRunOpa(io.env))
   try {
     const apply = async (wanted: typeof resources): Promise<boolean> => {
       const change = await authorizers.prepare(wanted)

@@ -14,6 +14,7 @@ import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
 import { isGateway } from './gateways.ts'
 import { readCertificateOrigin } from './identities.ts'
+import { createRunOpa } from './opa-program.ts'
 import { probeProviders } from './probe.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
@@ -38,6 +39,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     jwksProxy: proxyEnvironment(io),
     strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
+    runOpa: createRunOpa(io.env),
   }
   const since = await look(files.watched)
   const plan = await readPlan(input, placement, args, io)

@@ -3,6 +3,7 @@ import { createHttpFetch } from '../../authn/http-fetch.ts'
 import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
 import { createTokenVerifier, type TokenVerifier } from '../../authn/jwt/token-verifier.ts'
+import type { RunOpa } from '../../extauthz/engines/rego/compile.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
@@ -31,6 +32,8 @@ export interface RuntimeOptions {
   readonly jwksProxy: ProxyEnvironment
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
+  /** Compiles the Rego of embedded authorizers. */
+  readonly runOpa: RunOpa
   readonly decisions: (entry: DecisionLogEntry) => void
   /** As in `ConfigureInput`. */
   readonly dropEnvoyHeaders: boolean
@@ -67,7 +70,7 @@ export class Runtime {
     this.#plan = plan
     this.#options = options
     const { logger } = options
-    this.#authorizers = new Authorizers(logger)
+    this.#authorizers = new Authorizers(logger, options.runOpa)
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
     this.#clients = new ProviderClients(() => this.#plan.mesh)
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)

@@ -2,6 +2,9 @@ import type { AuthorizerEngine } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { Checks } from '../server/judge.ts'
 import { loadModule } from './module.ts'
+import { loadOpa } from './opa/engine.ts'
+import type { RunOpa } from './rego/compile.ts'
+import { loadRego } from './rego/engine.ts'
 
 /** What loading an engine's files gave, or why there is nothing to check with. */
 export type EngineLoading =
@@ -11,16 +14,20 @@ export type EngineLoading =
 
 export interface EngineOptions {
   readonly logger: Logger
+  /** Runs `opa`, which compiles Rego; null where nothing may be compiled. */
+  readonly runOpa: RunOpa | null
 }
 
 /** Loads the files of an engine anew. Never throws: an engine that cannot be loaded is a value. */
-export function loadEngine(engine: AuthorizerEngine, _options: EngineOptions): Promise<EngineLoading> {
+export function loadEngine(engine: AuthorizerEngine, options: EngineOptions): Promise<EngineLoading> {
   switch (engine.kind) {
     case 'module':
       return loadModule(engine.path)
-    case 'istio':
     case 'rego':
+      return loadRego(engine.path, engine.query, options)
     case 'opa':
+      return loadOpa(engine, options.logger)
+    case 'istio':
     case 'cel':
     case 'cedar':
       return Promise.resolve({

@@ -4,6 +4,7 @@ import { deny } from '../server/answer.ts'
 import { createAuthorizer, type Listening } from '../server/authorizer.ts'
 import type { Checks } from '../server/judge.ts'
 import { loadEngine } from './engine.ts'
+import type { RunOpa } from './rego/compile.ts'
 
 /** An embedded authorizer that is running. */
 export interface ServedAuthorizer {
@@ -26,14 +27,15 @@ export type Serving =
 
 /**
  * Starts an `Authorizer` resource: it listens only once its engine has been loaded. `makeRoom` is called in between, to
- * end what has its addresses.
+ * end what has its addresses. `runOpa` compiles Rego.
  */
 export async function serveAuthorizer(
   resource: Authorizer,
   logger: Logger,
   makeRoom: () => Promise<void> = async () => {},
+  runOpa: RunOpa | null = null,
 ): Promise<Serving> {
-  const first = await loadEngine(resource.engine, { logger })
+  const first = await loadEngine(resource.engine, { logger, runOpa })
   if (first.kind === 'failed') return { kind: 'failed', what: 'engine', message: first.message }
   await makeRoom()
   let checks: Checks = first.checks
@@ -53,7 +55,7 @@ export async function serveAuthorizer(
       served: {
         listening,
         async load() {
-          const next = await loadEngine(resource.engine, { logger })
+          const next = await loadEngine(resource.engine, { logger, runOpa })
           if (next.kind === 'failed') return next
           const use = () => {
             checks = next.checks
