@@ -1,4 +1,5 @@
 import { type ClassItem, charTest, perlClass, posixClass, range, unicodeClass } from './char-test.ts'
+import { Cursor } from './cursor.ts'
 import { type Expression, type ParsedRegex, type Place, RegexError } from './syntax.ts'
 
 /** The most that a counted repetition may ask for, nested ones multiplied. */
@@ -17,36 +18,38 @@ export function parseRegex(text: string): ParsedRegex {
   return new Parser(text).parse()
 }
 
+/** `2`, `2,` or `2,3`, without zeros before. */
+const counted = /^(0|[1-9][0-9]*)(?:(,)(0|[1-9][0-9]*)?)?$/
+
 const empty: Expression = { kind: 'empty' }
 
 class Parser {
-  readonly #chars: readonly string[]
+  readonly #cursor: Cursor
   readonly #names: string[] = ['']
-  #at = 0
   #depth = 0
   #flags: Flags = { i: false, m: false, s: false, U: false }
 
   constructor(text: string) {
-    this.#chars = [...text]
+    this.#cursor = new Cursor(text)
   }
 
   parse(): ParsedRegex {
     const expression = this.#choice()
-    if (this.#at < this.#chars.length) throw new RegexError('unexpected )')
+    if (!this.#cursor.isAtEnd) throw new RegexError('unexpected )')
     return { expression, names: this.#names }
   }
 
   #choice(): Expression {
     if (++this.#depth > MAX_DEPTH) throw new RegexError('expression nests too deeply')
     const options = [this.#sequence()]
-    while (this.#take('|')) options.push(this.#sequence())
+    while (this.#cursor.take('|')) options.push(this.#sequence())
     this.#depth--
     return options.length === 1 ? (options[0] as Expression) : { kind: 'choice', options }
   }
 
   #sequence(): Expression {
     const parts: Expression[] = []
-    while (this.#at < this.#chars.length && this.#peek() !== '|' && this.#peek() !== ')') {
+    while (!this.#cursor.isAtEnd && this.#cursor.peek() !== '|' && this.#cursor.peek() !== ')') {
       const part = this.#repeated(this.#atom())
       if (part.kind === 'sequence') parts.push(...part.parts)
       else parts.push(part)
@@ -57,28 +60,29 @@ class Parser {
   #repeated(inner: Expression): Expression {
     const counts = this.#counts()
     if (counts === null) return inner
-    const lazy = this.#take('?')
+    const lazy = this.#cursor.take('?')
     // Nothing may be repeated twice in a row, and `{` that counts nothing is a character.
-    const before = this.#at
+    const before = this.#cursor.mark
     if (this.#counts() !== null) throw new RegexError('invalid nested repetition operator')
-    this.#at = before
+    this.#cursor.back(before)
     const repeat: Expression = { kind: 'repeat', inner, ...counts, greedy: lazy === this.#flags.U }
     if (largestRepeat(repeat) > MAX_REPEAT) throw new RegexError('invalid repeat count')
     return repeat
   }
 
   #counts(): { readonly least: number; readonly most: number | null } | null {
-    if (this.#take('*')) return { least: 0, most: null }
-    if (this.#take('+')) return { least: 1, most: null }
-    if (this.#take('?')) return { least: 0, most: 1 }
-    if (this.#peek() !== '{') return null
-    const end = this.#chars.indexOf('}', this.#at)
-    const parts = end === -1 ? null : /^([0-9]+)(,?)([0-9]*)$/.exec(this.#chars.slice(this.#at + 1, end).join(''))
-    if (parts === null || (parts[2] === '' && parts[3] !== '') || /^0[0-9]/.test(parts[1] as string)) return null
-    if (/^0[0-9]/.test(parts[3] as string)) return null
-    this.#at = end + 1
+    if (this.#cursor.take('*')) return { least: 0, most: null }
+    if (this.#cursor.take('+')) return { least: 1, most: null }
+    if (this.#cursor.take('?')) return { least: 0, most: 1 }
+    const start = this.#cursor.mark
+    const text = this.#cursor.take('{') ? this.#cursor.takeUntil('}') : null
+    const parts = text === null ? null : counted.exec(text)
+    if (parts === null) {
+      this.#cursor.back(start)
+      return null
+    }
     const least = Number(parts[1])
-    const most = parts[2] === '' ? least : parts[3] === '' ? null : Number(parts[3])
+    const most = parts[2] === undefined ? least : parts[3] === undefined ? null : Number(parts[3])
     if (least > MAX_REPEAT || (most !== null && (most > MAX_REPEAT || most < least))) {
       throw new RegexError('invalid repeat count')
     }
@@ -86,7 +90,7 @@ class Parser {
   }
 
   #atom(): Expression {
-    const char = this.#next()
+    const char = this.#cursor.next()
     switch (char) {
       case '(':
         return this.#group()
@@ -119,17 +123,15 @@ class Parser {
   }
 
   #group(): Expression {
-    if (!this.#take('?')) return this.#capture('')
-    if (this.#ahead('P<') || this.#ahead('<')) {
-      this.#at = this.#chars.indexOf('<', this.#at) + 1
+    if (!this.#cursor.take('?')) return this.#capture('')
+    if (this.#cursor.takeText('P<') || this.#cursor.takeText('<')) {
       const name = this.#until('>')
       if (!/^[A-Za-z0-9_]+$/.test(name)) throw new RegexError('invalid named capture')
       return this.#capture(name)
     }
     const outer = this.#flags
-    this.#flags = this.#readFlags()
     // Without a colon they hold for the rest of the group around them.
-    if (this.#chars[this.#at - 1] === ')') return empty
+    if (this.#readFlags() === ')') return empty
     const inner = this.#choice()
     this.#close()
     this.#flags = outer
@@ -146,29 +148,31 @@ class Parser {
   }
 
   #close(): void {
-    if (!this.#take(')')) throw new RegexError('missing closing )')
+    if (!this.#cursor.take(')')) throw new RegexError('missing closing )')
   }
 
-  /** `i-s:` or `i)`. */
-  #readFlags(): Flags {
+  /** `i-s:` or `i)`: what it ends with. */
+  #readFlags(): string {
     const flags = { ...this.#flags }
     let on = true
     let read = false
     for (;;) {
-      const char = this.#next()
+      const char = this.#cursor.next()
       if (char === 'i' || char === 'm' || char === 's' || char === 'U') {
         flags[char] = on
         read = true
       } else if (char === '-' && on) {
         on = false
         read = false
-      } else if ((char === ':' || char === ')') && (on || read)) return flags
-      else throw new RegexError('invalid or unsupported Perl syntax')
+      } else if ((char === ':' || char === ')') && (on || read)) {
+        this.#flags = flags
+        return char
+      } else throw new RegexError('invalid or unsupported Perl syntax')
     }
   }
 
   #escape(): Expression {
-    const char = this.#next()
+    const char = this.#cursor.next()
     switch (char) {
       case 'A':
         return place('textStart')
@@ -189,8 +193,7 @@ class Parser {
 
   #quoted(): Expression {
     const parts: Expression[] = []
-    while (this.#at < this.#chars.length && !this.#ahead('\\E')) parts.push(this.#literal(this.#next()))
-    if (this.#at < this.#chars.length) this.#at += 2
+    while (!this.#cursor.isAtEnd && !this.#cursor.takeText('\\E')) parts.push(this.#literal(this.#cursor.next()))
     // What follows repeats the last character only.
     const last = parts.pop()
     if (last === undefined) return empty
@@ -199,7 +202,7 @@ class Parser {
 
   #classEscape(char: string): ClassItem | null {
     if (char === 'p' || char === 'P') {
-      const name = this.#take('{') ? this.#until('}') : this.#next()
+      const name = this.#cursor.take('{') ? this.#until('}') : this.#cursor.next()
       return unicodeClass(name, char === 'P')
     }
     return perlClass(char) ?? null
@@ -211,12 +214,12 @@ class Parser {
     if (/[0-7]/.test(char)) {
       let digits = char
       // A digit alone would refer to a group, which nothing here can.
-      if (char !== '0' && !/[0-7]/.test(this.#peek())) throw new RegexError('invalid escape sequence')
-      while (digits.length < 3 && /[0-7]/.test(this.#peek())) digits += this.#next()
+      if (char !== '0' && !/[0-7]/.test(this.#cursor.peek())) throw new RegexError('invalid escape sequence')
+      while (digits.length < 3 && /[0-7]/.test(this.#cursor.peek())) digits += this.#cursor.next()
       return Number.parseInt(digits, 8)
     }
     if (char === 'x') {
-      const digits = this.#take('{') ? this.#until('}') : this.#next() + this.#next()
+      const digits = this.#cursor.take('{') ? this.#until('}') : this.#cursor.next() + this.#cursor.next()
       const code = /^[0-9a-fA-F]+$/.test(digits) ? Number.parseInt(digits, 16) : Number.NaN
       if (!(code <= 0x10ffff)) throw new RegexError('invalid escape sequence')
       return code
@@ -226,68 +229,43 @@ class Parser {
   }
 
   #class() {
-    const negated = this.#take('^')
+    const negated = this.#cursor.take('^')
     const items: ClassItem[] = []
-    for (let first = true; first || this.#peek() !== ']'; first = false) {
-      if (this.#at >= this.#chars.length) throw new RegexError('missing closing ]')
+    for (let first = true; first || this.#cursor.peek() !== ']'; first = false) {
+      if (this.#cursor.isAtEnd) throw new RegexError('missing closing ]')
       items.push(this.#classItem())
     }
-    this.#at++
+    this.#cursor.next()
     return charTest(items, negated, this.#flags.i)
   }
 
   #classItem(): ClassItem {
-    if (this.#ahead('[:')) {
-      const end = this.#chars.findIndex((char, i) => i > this.#at + 1 && char === ':' && this.#chars[i + 1] === ']')
-      if (end !== -1) {
-        const name = this.#chars.slice(this.#at + 2, end).join('')
-        this.#at = end + 2
-        return posixClass(name)
-      }
+    const start = this.#cursor.mark
+    if (this.#cursor.takeText('[:')) {
+      const name = this.#cursor.takeUntil(':]')
+      if (name !== null) return posixClass(name)
+      this.#cursor.back(start)
     }
     const first = this.#classChar()
     if (typeof first !== 'number') return first
-    if (this.#peek() !== '-' || this.#chars[this.#at + 1] === ']' || this.#at + 1 >= this.#chars.length) {
-      return range(first, first)
-    }
-    this.#at++
+    // A hyphen at the end stands for itself.
+    if (this.#cursor.peek() !== '-' || ['', ']'].includes(this.#cursor.peek(1))) return range(first, first)
+    this.#cursor.next()
     const last = this.#classChar()
     if (typeof last !== 'number' || last < first) throw new RegexError('invalid character class range')
     return range(first, last)
   }
 
   #classChar(): ClassItem | number {
-    const char = this.#next()
+    const char = this.#cursor.next()
     if (char !== '\\') return char.codePointAt(0) as number
-    const escaped = this.#next()
+    const escaped = this.#cursor.next()
     return this.#classEscape(escaped) ?? this.#codeEscape(escaped)
   }
 
-  #peek(): string {
-    return this.#chars[this.#at] ?? ''
-  }
-
-  #next(): string {
-    const char = this.#chars[this.#at++]
-    if (char === undefined) throw new RegexError('the expression ends early')
-    return char
-  }
-
-  #take(char: string): boolean {
-    if (this.#chars[this.#at] !== char) return false
-    this.#at++
-    return true
-  }
-
-  #ahead(text: string): boolean {
-    return [...text].every((char, i) => this.#chars[this.#at + i] === char)
-  }
-
   #until(char: string): string {
-    const end = this.#chars.indexOf(char, this.#at)
-    if (end === -1) throw new RegexError('the expression ends early')
-    const text = this.#chars.slice(this.#at, end).join('')
-    this.#at = end + 1
+    const text = this.#cursor.takeUntil(char)
+    if (text === null) throw new RegexError('the expression ends early')
     return text
   }
 }
