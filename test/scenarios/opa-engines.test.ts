@@ -84,7 +84,8 @@ for (const engine of engines) {
       assert.deepEqual(answers, expected)
     })
 
-    test('a changed policy takes effect, a broken one does not', { skip: engine === 'opa' }, async () => {
+    const ofRego = engine === 'rego' ? test : () => {}
+    ofRego('a changed policy takes effect, a broken one does not', async () => {
       const app = await stage.application((_, response) => response.end('app'))
       stage.copy('opa/mesh.yaml', 'reload/mesh.yaml', ['9191', ports.authorizer])
       stage.copy('opa/sidecar.yaml', 'reload/sidecar.yaml')
@@ -118,7 +119,8 @@ for (const engine of engines) {
       assert.deepEqual(await statuses(), [403, 200])
     })
 
-    test('without its server there is no decision, which the proxy refuses', { skip: engine === 'rego' }, async () => {
+    const ofOpa = engine === 'opa' ? test : () => {}
+    ofOpa('without its server there is no decision, which the proxy refuses', async () => {
       const app = await stage.application((_, response) => response.end('app'))
       const alone = await freePorts('authorizer', 'opa')
       const moved = [
