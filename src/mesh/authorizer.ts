@@ -19,10 +19,20 @@ export type AuthorizerEngine =
   /** A `.rego` file, a folder of them, a `.wasm` file, or a bundle (`.tar.gz`) of `opa build`. */
   | { readonly kind: 'rego'; readonly path: string; readonly query: string }
   /** A server of the Open Policy Agent: its address, and the query as a path of its Data API or as `data.a.b`. */
-  | { readonly kind: 'opa'; readonly url: string; readonly query: string }
+  | OpaEngine
   /** A `.cel` file that holds an expression, or a YAML file that holds several. */
   | { readonly kind: 'cel'; readonly path: string; readonly tokens: readonly string[] }
   | CedarEngine
+
+export interface OpaEngine {
+  readonly kind: 'opa'
+  readonly url: string
+  readonly query: string
+  /** PEM of the authorities that may vouch for the server; null for those of the system. */
+  readonly ca: string | null
+  /** A file with the bearer token that the server wants. */
+  readonly token: string | null
+}
 
 /** Istio's own resources decide, as they would for one workload. */
 export interface IstioEngine {
@@ -66,7 +76,7 @@ export function pathsOf(engine: AuthorizerEngine): readonly string[] {
     case 'istio':
       return engine.paths
     case 'opa':
-      return []
+      return [engine.ca, engine.token].filter((path) => path !== null)
     case 'cedar':
       return [engine.policies, engine.entities, engine.schema, ...engine.tokens].filter((path) => path !== null)
     default:
@@ -76,6 +86,7 @@ export function pathsOf(engine: AuthorizerEngine): readonly string[] {
 
 /** The same engine with each of its paths as `place` gives it. */
 export function placed(engine: AuthorizerEngine, place: (path: string) => string): AuthorizerEngine {
+  const optional = (path: string | null) => (path === null ? null : place(path))
   switch (engine.kind) {
     case 'module':
     case 'rego':
@@ -85,10 +96,9 @@ export function placed(engine: AuthorizerEngine, place: (path: string) => string
     case 'istio':
       return { ...engine, paths: engine.paths.map(place) }
     case 'opa':
-      return engine
+      return { ...engine, ca: optional(engine.ca), token: optional(engine.token) }
     case 'cedar': {
       const { policies, entities, schema, tokens } = engine
-      const optional = (path: string | null) => (path === null ? null : place(path))
       const own = { policies: place(policies), entities: optional(entities), schema: optional(schema) }
       return { ...engine, ...own, tokens: tokens.map(place) }
     }

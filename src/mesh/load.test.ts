@@ -484,6 +484,15 @@ test('Authorizer', () => {
     kind: 'opa',
     url: 'http://x',
     query: 'data.a',
+    ca: null,
+    token: null,
+  })
+  assert.deepEqual(engineOf('{ opa: { url: "https://x", ca: ca.pem, token: /t } }'), {
+    kind: 'opa',
+    url: 'https://x',
+    query,
+    ca: 'dir/ca.pem',
+    token: '/t',
   })
   assert.deepEqual(engineOf('{ cel: { path: p.cel, tokens: [t.yaml] } }'), {
     kind: 'cel',

@@ -5,47 +5,11 @@ import type { Server } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import type { Answer, Authorizer, AuthorizerRequest } from '#src/extauthz/index.ts'
 import { allow, createAuthorizer, deny } from '#src/extauthz/index.ts'
+import { customFilters as custom } from './custom-filters.ts'
 import { cluster, type Line, type RunningEnvoy, send, startApp, startEnvoy } from './envoy.ts'
 import { peer } from './peers.ts'
 
 const found = peer('envoy')
-const shadow = 'istio_ext_authz_shadow_effective_policy_id'
-const policy = 'istio-ext-authz-opa.local-ns[default]-policy[httpbin-opa]-rule[0]'
-
-/** What Istio makes of a CUSTOM policy with `notPaths: ["/ip"]`: a shadow rule that triggers, and the filter that asks. */
-const custom = [
-  {
-    name: 'envoy.filters.http.rbac',
-    typed_config: {
-      '@type': 'type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC',
-      shadow_rules_stat_prefix: 'istio_ext_authz_',
-      shadow_rules: {
-        action: 'DENY',
-        policies: {
-          [policy]: {
-            permissions: [{ not_rule: { url_path: { path: { exact: '/ip' } } } }],
-            principals: [{ any: true }],
-          },
-        },
-      },
-    },
-  },
-  {
-    name: 'envoy.filters.http.ext_authz',
-    typed_config: {
-      '@type': 'type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz',
-      transport_api_version: 'V3',
-      grpc_service: { envoy_grpc: { cluster_name: 'authz' }, timeout: '2s' },
-      filter_enabled_metadata: {
-        filter: 'envoy.filters.http.rbac',
-        path: [{ key: shadow }],
-        value: { string_match: { prefix: 'istio-ext-authz-opa.local' } },
-      },
-      with_request_body: { max_request_bytes: 8, allow_partial_message: true },
-    },
-  },
-]
-
 const secret = 'secret'
 
 function sign(text: string): Buffer {

@@ -8,6 +8,7 @@ import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { Authorizers } from './authorizers.ts'
+import { createRunOpa } from './opa-program.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 
 /** `sallyport authorizer`: serves every Authorizer of the files until it is told to stop. */
@@ -33,6 +34,7 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
       ca: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
       proxy: proxyEnvironment(io),
     },
+    runOpa: createRunOpa(io.env),
   })
   try {
     const apply = async (wanted: typeof resources): Promise<boolean> => {

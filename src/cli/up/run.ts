@@ -13,6 +13,7 @@ import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
 import { isGateway } from './gateways.ts'
 import { readCertificateOrigin } from './identities.ts'
+import { createRunOpa } from './opa-program.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
@@ -39,6 +40,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
     readyWhen: args.value('ready-when') === 'providers' ? ('providers' as const) : ('proxy' as const),
+    runOpa: createRunOpa(io.env),
   }
   const since = await look(files.watched)
   const plan = await readPlan(input, placement, args, io)

@@ -3,6 +3,7 @@ import { createHttpFetch } from '../../authn/http-fetch.ts'
 import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
 import { createTokenVerifier, type TokenVerifier } from '../../authn/jwt/token-verifier.ts'
+import type { RunOpa } from '../../extauthz/engines/rego/compile.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
@@ -31,6 +32,8 @@ export interface RuntimeOptions {
   readonly jwksProxy: ProxyEnvironment
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
+  /** Compiles the Rego of embedded authorizers. */
+  readonly runOpa: RunOpa
   readonly decisions: (entry: DecisionLogEntry) => void
   /** What has to be there before this is ready: what it serves, or also the providers that fail closed. */
   readonly readyWhen: 'proxy' | 'providers'
@@ -74,6 +77,7 @@ export class Runtime {
     this.#authorizers = new Authorizers(logger, {
       now: options.now,
       keys: { ca: options.jwksCa, proxy: options.jwksProxy },
+      runOpa: options.runOpa,
     })
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
     this.#clients = new ProviderClients({

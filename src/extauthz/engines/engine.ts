@@ -7,6 +7,7 @@ import { consoleLogger } from '../server/console-logger.ts'
 import type { Checks } from '../server/judge.ts'
 import { before } from './deadline.ts'
 import { loadModule } from './module.ts'
+import type { RunOpa } from './rego/compile.ts'
 
 /** What loading an engine's files gave, or why there is nothing to check with. */
 export type EngineLoading =
@@ -39,6 +40,8 @@ export interface EngineOptions {
   }
   /** Milliseconds that loading may take; default 10,000. */
   readonly loadTimeout?: number
+  /** Runs `opa`, which compiles Rego; absent or null where nothing may be compiled. */
+  readonly runOpa?: RunOpa | null
 }
 
 /** An engine that loads its files again and again. What it keeps in between (fetched keys) outlives each load. */
@@ -88,8 +91,16 @@ function engineOf(engine: AuthorizerEngine, options: EngineOptions): Engine {
     case 'cedar':
       return onceNeeded(async () => (await import('./cedar.ts')).createCedarEngine(engine, options))
     case 'rego':
+      return onceNeeded(async () => {
+        const { loadRego } = await import('./rego/engine.ts')
+        const how = { logger: options.logger, runOpa: options.runOpa ?? null }
+        return { load: () => loadRego(engine.path, engine.query, how), close: nothing }
+      })
     case 'opa':
-      return { load: () => Promise.resolve(unavailable(engine.kind)), close: nothing }
+      return onceNeeded(async () => {
+        const { loadOpa } = await import('./opa/engine.ts')
+        return { load: () => loadOpa(engine, options.logger), close: nothing }
+      })
     default:
       return engine satisfies never
   }
@@ -107,8 +118,4 @@ function onceNeeded(make: () => Promise<Engine>): Engine {
     },
     close: () => void made?.then((engine) => engine.close()),
   }
-}
-
-function unavailable(kind: string): EngineLoading {
-  return { kind: 'failed', message: `the engine \`${kind}\` is not available in this version` }
 }

@@ -34,7 +34,7 @@ export type Serving =
 
 /**
  * Starts an `Authorizer` resource: it listens only once its engine has been loaded. `makeRoom` is called in between, to
- * end what has its addresses.
+ * end what has its addresses. `runOpa` compiles Rego.
  */
 export async function serveAuthorizer(
   resource: Authorizer,

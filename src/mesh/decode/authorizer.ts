@@ -32,7 +32,10 @@ const engines = {
   module: map(record({ path: required(string) }), ({ path }) => ({ kind: 'module', path }) as const),
   istio,
   rego: map(record({ path: required(string), query }), (value) => ({ kind: 'rego', ...value }) as const),
-  opa: map(record({ url: required(string), query }), (value) => ({ kind: 'opa', ...value }) as const),
+  opa: map(
+    record({ url: required(string), query, ca: optional(string, null), token: optional(string, null) }),
+    (value) => ({ kind: 'opa', ...value }) as const,
+  ),
   cel,
   cedar,
 }
