@@ -15,9 +15,10 @@ const engines = readdirSync(examplePath('engines'), { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && existsSync(examplePath(`engines/${entry.name}/authorizer.yaml`)))
   .map(({ name }) => name)
 
-/** Needs a server of OPA's beside it. */
-const withOpa = new Set(['opa'])
+/** Needs OPA: a server beside it, or its compiler. */
+const withOpa = new Set(['opa', 'rego'])
 const foundOpa = peer('opa')
+if ('path' in foundOpa) process.env.SALLYPORT_OPA = foundOpa.path
 const foundEnvoy = peer('envoy')
 
 const stage = new Stage()
@@ -91,7 +92,7 @@ for (const engine of engines) {
 
     before(async () => {
       ports = await freePorts('authorizer', 'opa')
-      if (withOpa.has(engine)) await startOpa(stage, ports.opa)
+      if (engine === 'opa') await startOpa(stage, ports.opa)
     })
 
     test('in the process of our proxy', async () => {
@@ -129,7 +130,7 @@ for (const engine of engines) {
 }
 
 test('every engine is there', () => {
-  for (const engine of ['cedar', 'cel', 'istio', 'module']) assert.ok(engines.includes(engine), engine)
+  for (const engine of ['cedar', 'cel', 'istio', 'module', 'opa', 'rego']) assert.ok(engines.includes(engine), engine)
 })
 
 /** What Istio makes of a CUSTOM policy about all but `/ip`. */
