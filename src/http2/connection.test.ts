@@ -310,6 +310,33 @@ test('floods end the connection', async () => {
   }
 })
 
+test('a server may raise windows and PING at every call, as grpc-go does', async () => {
+  let count = 0
+  const said: Buffer[] = []
+  const frame = (type: number, flags: number, stream: number, payload: readonly number[]) => {
+    const bytes = Buffer.alloc(9 + payload.length)
+    writeFrameHeader(bytes, 0, payload.length, type, flags, stream)
+    bytes.set(payload, 9)
+    said.push(bytes)
+  }
+  const connection = new Http2Connection({
+    ...{ role: 'client', now: () => 0 },
+    write: () => true,
+    events: { request() {}, goingAway() {}, closed: (_code, reason) => assert.fail(reason) },
+  })
+  frame(FrameType.settings, 0, 0, [])
+  connection.receive(Buffer.concat(said.splice(0)))
+  for (let id = 1; id < 20_000; id += 2) {
+    const events: StreamEvents = { fields: () => count++, data() {}, trailers() {}, reset: () => assert.fail() }
+    connection.request([':method', 'GET', ':scheme', 'http', ':path', '/', ':authority', 'h'], true, events)
+    frame(FrameType.windowUpdate, 0, 0, [0, 0, 1, 0])
+    frame(FrameType.ping, 0, 0, [0, 0, 0, 0, 0, 0, 0, 0])
+    frame(FrameType.headers, 0x5, id, [0x88])
+    connection.receive(Buffer.concat(said.splice(0)))
+  }
+  assert.equal(count, 10_000)
+})
+
 test('streams beyond the limit are refused, and the others go on', async () => {
   const opening = Array.from({ length: 5 }, (_, i) => frame(FrameType.headers, 4, 2 * i + 1, get))
   const { said, closed } = await afterBytes({ streams: 3 }, PREFACE, settings, ...opening)

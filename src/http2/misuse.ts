@@ -13,7 +13,7 @@ export class Misuse {
     this.#control = new Allowance(1000, 200, now)
   }
 
-  /** A request has begun. */
+  /** A message has begun: a request of a client, or an answer of a server. */
   begun(): void {
     this.#begun++
     this.#control.earn(EARNED)
@@ -31,7 +31,7 @@ export class Misuse {
   }
 }
 
-/** What a request adds to the allowance. */
+/** What a message adds to the allowance: a window or two are raised for it, and servers measure by PING. */
 const EARNED = 8
 /** So many requests may be given up before their share counts. */
 const MOST_CUT = 500

@@ -204,6 +204,7 @@ export class Receiver {
       if (ended) return this.streamError(stream, ErrorCode.protocolError, 'an interim response is the last')
       return this.#misuse.control()
     }
+    this.#misuse.begun()
     const wrong = this.#expect(stream, fields, ended)
     if (wrong !== null) return this.streamError(stream, ErrorCode.protocolError, wrong)
     stream.begun = true
