@@ -231,10 +231,18 @@ function chainRequest(
 }
 
 /** Aborts when the client is gone. */
+/** One for all: an exception with a stack for each request costs more than asking. */
+const GONE = new Error('the client went away')
+
 function abortedBy(client: ServerResponse | Duplex): AbortSignal {
   const controller = new AbortController()
-  if (client.destroyed) controller.abort()
-  else client.once('close', () => controller.abort())
+  if (client.destroyed) controller.abort(GONE)
+  else {
+    client.once('close', () => {
+      // Who has the whole answer has left nobody waiting.
+      if (!client.writableFinished) controller.abort(GONE)
+    })
+  }
   return controller.signal
 }
 
