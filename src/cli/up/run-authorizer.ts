@@ -1,18 +1,29 @@
+import { createAdmin } from '../../admin/index.ts'
 import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger } from '../../observe/log.ts'
+import { MetricsRegistry } from '../../observe/metrics.ts'
+import { renderSnapshot } from '../../observe/metrics-snapshot.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
-import { type Args, UsageError } from '../command.ts'
+import { readAdminPorts } from '../authorizer/admin-ports.ts'
+import { readDecisions, readSupervisorSettings, workerSettings } from '../authorizer/settings.ts'
+import { SupervisedAuthorizers } from '../authorizer/supervised-authorizers.ts'
+import { Supervisor } from '../authorizer/supervisor.ts'
+import { type Args, type Program, UsageError } from '../command.ts'
+import { InvalidInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
-import { Authorizers } from './authorizers.ts'
+import { lineWriter } from './decisions.ts'
 
 /** `sallyport authorizer`: serves every Authorizer of the files until it is told to stop. */
-export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
+export async function runAuthorizer(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const stop = io.stop
   const files = filesOf(args, io)
   const meshFiles = new MeshFiles(files, args.value('namespace'))
+  const { workers, stuckAfter, times } = readSupervisorSettings(args)
+  const settings = { ...workerSettings(args, io), decisions: readDecisions(args) }
+  const adminPorts = readAdminPorts(args)
   const read = async () => {
     const { mesh, diagnostics } = await meshFiles.load()
     return report(diagnostics, args, io, isError) ? null : mesh.authorizers
@@ -23,8 +34,11 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
   if (resources.length === 0)
     throw new UsageError('the files hold no Authorizer', 'kind: Authorizer, apiVersion: sallyport.dev/v1alpha1')
   const paint = style(io.color.stderr && !args.flag('no-color'))
-  const level = args.flag('verbose') ? 'debug' : 'info'
-  const authorizers = new Authorizers(createLogger({ level, write: io.stderr, now: io.now, format: 'text' }))
+  const logger = createLogger({ level: settings.level, write: io.stderr, now: io.now, format: 'text' })
+  const metrics = new MetricsRegistry()
+  const decisions = lineWriter(io)
+  const supervisor = new Supervisor({ workers, settings, logger, metrics, stuckAfter, decisions })
+  const authorizers = new SupervisedAuthorizers(supervisor, logger)
   try {
     const apply = async (wanted: typeof resources): Promise<boolean> => {
       const change = await authorizers.prepare(wanted)
@@ -33,6 +47,24 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
       return true
     }
     if (!(await apply(resources))) return EXIT.invalid
+    const admin = await createAdmin(
+      { ...adminPorts.addresses, admin: null, skipTakenPorts: adminPorts.skipTaken },
+      {
+        ready: () => authorizers.ready,
+        metrics: {
+          render: async () => {
+            const counted = await authorizers.metrics()
+            return metrics.render() + renderSnapshot(counted)
+          },
+        },
+        version,
+        config: () => null,
+      },
+    )
+    if (admin.kind === 'adminError')
+      throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
+    for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
+    for (const [part, { host, port }] of admin.addresses) logger.info('admin listening', { part, host, port })
     let current = resources
     const reload = async (same: () => Promise<boolean>) => {
       const next = await read()
@@ -51,9 +83,11 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
     io.stderr(`${paint.green('ready')}\n`)
     if (!stop.aborted) await new Promise((done) => stop.addEventListener('abort', done, { once: true }))
     watcher.close()
+    await authorizers.close(times)
+    await admin.close()
     return EXIT.ok
   } finally {
-    await authorizers.close()
+    await authorizers.close({ delay: 0, grace: 0 })
   }
 }
 

@@ -5,6 +5,7 @@ import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
+import { workerSettings } from '../authorizer/settings.ts'
 import { type Args, type Program, UsageError } from '../command.ts'
 import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
@@ -38,6 +39,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     jwksProxy: proxyEnvironment(io),
     strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
+    worker: workerSettings(args, io),
   }
   const since = await look(files.watched)
   const plan = await readPlan(input, placement, args, io)
@@ -64,7 +66,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
       {
         ready: () => runtime.ready,
         notes: () => runtime.notes(),
-        metrics: runtime.metrics,
+        metrics: { render: () => runtime.renderMetrics() },
         version,
         config: () => summary(runtime.plan),
       },

@@ -10,13 +10,16 @@ import { findOutboundService } from '../../mesh/registry.ts'
 import type { Workload } from '../../mesh/workload.ts'
 import type { Logger } from '../../observe/log.ts'
 import { MetricsRegistry } from '../../observe/metrics.ts'
+import { renderSnapshot } from '../../observe/metrics-snapshot.ts'
 import { CompiledPolicies } from '../../proxy/compiled-policies.ts'
 import type { ProxyConfig, WorkloadIdentity } from '../../proxy/config.ts'
 import { configure, type LocalWorkload } from '../../proxy/configure.ts'
 import type { DecisionLogEntry } from '../../proxy/decision-log.ts'
 import { type ApplyResult, createProxy, type ProxyServer } from '../../proxy/proxy.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
-import { Authorizers } from './authorizers.ts'
+import type { WorkerSettings } from '../authorizer/messages.ts'
+import { SupervisedAuthorizers } from '../authorizer/supervised-authorizers.ts'
+import { Supervisor } from '../authorizer/supervisor.ts'
 import { type CertificateOrigin, Identities } from './identities.ts'
 import { ownAddress } from './own-address.ts'
 import { ProviderClients } from './provider-clients.ts'
@@ -32,6 +35,8 @@ export interface RuntimeOptions {
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
   readonly decisions: (entry: DecisionLogEntry) => void
+  /** For the processes of embedded authorizers. */
+  readonly worker: WorkerSettings
   /** As in `ConfigureInput`. */
   readonly dropEnvoyHeaders: boolean
 }
@@ -49,11 +54,16 @@ export type RunProblem =
   /** `id` is that of the listener that cannot be opened. */
   | { readonly kind: 'listener'; readonly id: string; readonly message: string }
 
+/** Milliseconds after which a process of authorizers that does not answer is replaced. */
+const STUCK_AFTER = 5000
+/** Milliseconds for the checks under way at the end. */
+const GRACE = 5000
+
 /** Everything that `up` keeps running, and the one way to change it. */
 export class Runtime {
   readonly metrics = new MetricsRegistry()
   readonly #options: RuntimeOptions
-  readonly #authorizers: Authorizers
+  readonly #authorizers: SupervisedAuthorizers
   readonly #identities: Identities
   readonly #clients: ProviderClients
   readonly #keys: JwksCache
@@ -67,7 +77,15 @@ export class Runtime {
     this.#plan = plan
     this.#options = options
     const { logger } = options
-    this.#authorizers = new Authorizers(logger)
+    const supervisor = new Supervisor({
+      workers: 1,
+      settings: options.worker,
+      logger,
+      metrics: this.metrics,
+      stuckAfter: STUCK_AFTER,
+      decisions: () => {},
+    })
+    this.#authorizers = new SupervisedAuthorizers(supervisor, logger)
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
     this.#clients = new ProviderClients(() => this.#plan.mesh)
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
@@ -86,6 +104,12 @@ export class Runtime {
 
   get plan(): Plan {
     return this.#plan
+  }
+
+  /** Prometheus text: of this process, and of those of authorizers. */
+  async renderMetrics(): Promise<string> {
+    const counted = await this.#authorizers.metrics()
+    return this.metrics.render() + renderSnapshot(counted)
   }
 
   /** What does not work but keeps nothing from running: issuers whose keys cannot be fetched. */
@@ -119,7 +143,7 @@ export class Runtime {
     await this.#queue
     await this.#proxy?.close()
     await this.#clients.close()
-    await this.#authorizers.close()
+    await this.#authorizers.close({ delay: 0, grace: GRACE })
     this.#keys.close()
     this.#identities.close()
   }

@@ -1,15 +1,16 @@
-import { Buffer } from 'node:buffer'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { latin1FromUtf8 } from '../header-syntax.ts'
-import { type Address, listenOn } from './address.ts'
-import type { Line, Verdict } from './answer.ts'
+import type { Buffer } from 'node:buffer'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import type { Verdict } from './answer.ts'
+import { sendStatus, sendVerdict } from './http-reply.ts'
+import { httpRequest } from './http-request.ts'
 import type { Judge } from './judge.ts'
-import { type Attributes, type AuthorizerPeer, requestFrom } from './request.ts'
 
 export interface HttpServerLimits {
   readonly maxBodyBytes: number
   /** Checks at a time, over all connections; more are refused with 503. */
   readonly maxChecks: number
+  /** Kept by whoever accepts the connections. */
   readonly maxConnections: number
   /** Bytes of checks at a time, over all connections. */
   readonly maxBufferedBytes: number
@@ -28,140 +29,141 @@ export const defaultHttpLimits: HttpServerLimits = {
   idleTimeout: 15 * 60_000,
 }
 
-/** The HTTP form of the check: whatever request arrives is the one that is asked about. */
-export interface HttpAuthorizerServer {
-  listen(host: string, port: number): Promise<Address>
-  close(grace: number): Promise<void>
+/** Why a request was refused before it was judged. */
+export type HttpRefusal = 'calls' | 'buffered' | 'size'
+
+export interface HttpEvents {
+  refused(why: HttpRefusal): void
 }
 
-/** The connection is the proxy's, so that its address says nothing about the client's. */
-const unknownPeer: AuthorizerPeer = { ip: '', port: 0, principal: '' }
+/** The HTTP form of the check, on connections that others accept: whatever request arrives is asked about. */
+export interface HttpAuthorizerServer {
+  accept(socket: Duplex): { drain(grace: number | null): void }
+  /** From now on every connection ends with its next answer, so that callers open new ones elsewhere. */
+  refuseKeepAlive(): void
+  /** Ends connections after the check under way, or after `grace` milliseconds. */
+  close(grace: number): Promise<void>
+}
 
 export function createHttpAuthorizerServer(
   judge: Judge,
   limits: HttpServerLimits = defaultHttpLimits,
+  events: HttpEvents = { refused() {} },
 ): HttpAuthorizerServer {
-  const server = createServer({ keepAlive: true }, (message, response) => receive(message, response))
-  server.maxConnections = limits.maxConnections
-  server.requestTimeout = limits.readTimeout
-  server.keepAliveTimeout = limits.idleTimeout
-  let checks = 0
-  let buffered = 0
-  let closing = false
+  return new HttpServer(judge, limits, events)
+}
 
-  function receive(message: IncomingMessage, response: ServerResponse): void {
+/** A connection, and how many requests are under way on it. */
+interface Connection {
+  requests: number
+  draining: boolean
+}
+
+class HttpServer implements HttpAuthorizerServer {
+  readonly #judge: Judge
+  readonly #limits: HttpServerLimits
+  readonly #events: HttpEvents
+  readonly #server: Server
+  readonly #connections = new Map<Duplex, Connection>()
+  #checks = 0
+  #buffered = 0
+  #lastAnswers = false
+  #closing: { readonly empty: () => void } | null = null
+
+  constructor(judge: Judge, limits: HttpServerLimits, events: HttpEvents) {
+    this.#judge = judge
+    this.#limits = limits
+    this.#events = events
+    this.#server = createServer({ keepAlive: true }, (message, response) => this.#receive(message, response))
+    this.#server.requestTimeout = limits.readTimeout
+    this.#server.headersTimeout = limits.readTimeout
+    this.#server.keepAliveTimeout = limits.idleTimeout
+    // Connections come from elsewhere, but node:http looks for late requests only once it listens.
+    this.#server.emit('listening')
+  }
+
+  accept(socket: Duplex): { drain(grace: number | null): void } {
+    const connection: Connection = { requests: 0, draining: this.#lastAnswers }
+    this.#connections.set(socket, connection)
+    // Once it closes, nobody else will end this one.
+    if (this.#closing !== null) drain(socket, connection, 0)
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      this.#connections.delete(socket)
+      if (this.#connections.size === 0) this.#closing?.empty()
+    })
+    this.#server.emit('connection', socket)
+    return { drain: (grace) => drain(socket, connection, grace) }
+  }
+
+  refuseKeepAlive(): void {
+    this.#lastAnswers = true
+    for (const connection of this.#connections.values()) connection.draining = true
+  }
+
+  async close(grace: number): Promise<void> {
+    const closed = new Promise<void>((empty) => {
+      this.#closing = { empty }
+      if (this.#connections.size === 0) empty()
+    })
+    for (const [socket, connection] of this.#connections) drain(socket, connection, grace)
+    await closed
+    this.#server.close()
+  }
+
+  #receive(message: IncomingMessage, response: ServerResponse): void {
     response.on('error', () => {})
     message.on('error', () => {})
-    if (closing) response.shouldKeepAlive = false
-    if (checks >= limits.maxChecks) {
-      reject(message, response, 503)
+    const connection = this.#connections.get(message.socket)
+    if (connection === undefined || connection.draining) response.shouldKeepAlive = false
+    if (connection !== undefined) connection.requests++
+    response.once('close', () => {
+      if (connection !== undefined) connection.requests--
+    })
+    if (this.#checks >= this.#limits.maxChecks) {
+      this.#reject(message, response, 503, 'calls')
       return
     }
-    checks++
-    const abort = new AbortController()
+    this.#checks++
     const chunks: Buffer[] = []
     let length = 0
     response.once('close', () => {
-      checks--
-      buffered -= length
+      this.#checks--
+      this.#buffered -= length
       length = 0
-      abort.abort()
     })
     message.on('data', (chunk: Buffer) => {
       if (response.headersSent || response.closed) return
       chunks.push(chunk)
       length += chunk.length
-      buffered += chunk.length
-      if (length > limits.maxBodyBytes) reject(message, response, 413)
-      else if (buffered > limits.maxBufferedBytes) reject(message, response, 503)
+      this.#buffered += chunk.length
+      if (length > this.#limits.maxBodyBytes) this.#reject(message, response, 413, 'size')
+      else if (this.#buffered > this.#limits.maxBufferedBytes) this.#reject(message, response, 503, 'buffered')
     })
-    message.once('end', async () => {
+    message.once('end', () => {
       if (response.headersSent || response.closed) return
-      const body = Buffer.concat(chunks)
-      answer(response, await judge({ kind: 'request', request: readRequest(message, body, abort.signal) }))
+      const verdict = this.#judge({ kind: 'request', request: httpRequest(message, response, chunks) })
+      const answer = (settled: Verdict) => {
+        if (connection?.draining === true) response.shouldKeepAlive = false
+        sendVerdict(response, settled)
+      }
+      if (verdict instanceof Promise) void verdict.then(answer)
+      else answer(verdict)
     })
   }
 
-  return {
-    listen: (host, port) => listenOn(server, host, port),
-    close: async (grace) => {
-      closing = true
-      if (!server.listening) return
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
-      const timer = setTimeout(() => server.closeAllConnections(), grace)
-      await closed
-      clearTimeout(timer)
-    },
+  #reject(message: IncomingMessage, response: ServerResponse, status: number, why: HttpRefusal): void {
+    this.#events.refused(why)
+    sendStatus(message, response, status)
   }
 }
 
-function readRequest(message: IncomingMessage, body: Uint8Array, signal: AbortSignal) {
-  const lines: Line[] = []
-  const { rawHeaders } = message
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] as string).toLowerCase()
-    if (name !== 'host') lines.push([name, Buffer.from(rawHeaders[i + 1] as string, 'latin1').toString('utf8')])
+/** Ends after the request that is under way. */
+function drain(socket: Duplex, connection: Connection, grace: number | null): void {
+  connection.draining = true
+  if (connection.requests === 0) socket.destroy()
+  else if (grace !== null) {
+    const timer = setTimeout(() => socket.destroy(), grace)
+    socket.once('close', () => clearTimeout(timer))
   }
-  return requestFrom({
-    method: message.method ?? '',
-    path: message.url ?? '',
-    host: message.headers.host ?? '',
-    scheme: '',
-    protocol: `HTTP/${message.httpVersion}`,
-    lines,
-    body,
-    source: unknownPeer,
-    destination: unknownPeer,
-    contextExtensions: {},
-    time: Date.now(),
-    signal,
-    attributes: () => attributes(message, lines, body),
-  })
-}
-
-/** What the HTTP form tells, under the names of the gRPC form. */
-function attributes(message: IncomingMessage, lines: readonly Line[], body: Uint8Array): Attributes {
-  const headers: Record<string, string> = Object.create(null)
-  for (const [name, value] of lines) headers[name] = headers[name] === undefined ? value : `${headers[name]},${value}`
-  const http = {
-    method: message.method ?? '',
-    path: message.url ?? '',
-    host: message.headers.host ?? '',
-    protocol: `HTTP/${message.httpVersion}`,
-    headers,
-    ...(body.length === 0 ? {} : { size: String(body.length), body: Buffer.from(body).toString('utf8') }),
-  }
-  return { request: { time: new Date().toISOString(), http } }
-}
-
-/** Only a 200 allows. A refusal must not look like one, nor like the 5xx of an authorizer that is out of order. */
-function answer(response: ServerResponse, verdict: Verdict): void {
-  if (response.headersSent || response.closed) return
-  if (verdict.kind === 'deny') {
-    const { status, headers, body } = verdict
-    const meansSomethingElse = status === 200 || status >= 500
-    send(response, meansSomethingElse ? 403 : status, headers, body)
-    return
-  }
-  const { set, remove, responseSet, responseAdd } = verdict
-  const removals: Line[] = remove.length === 0 ? [] : [['x-envoy-auth-headers-to-remove', remove.join(', ')]]
-  send(response, 200, [...set, ...responseSet, ...responseAdd, ...removals], '')
-}
-
-function send(response: ServerResponse, status: number, headers: readonly Line[], body: string): void {
-  const bytes = Buffer.from(body, 'utf8')
-  const bodiless = status === 204 || status === 304
-  const raw = headers.flatMap(([name, value]) => [name, latin1FromUtf8(value)])
-  // Neither Connection nor Keep-Alive: a proxy that relays the headers of a denial would pass them on.
-  if (response.shouldKeepAlive) response.removeHeader('connection')
-  response.writeHead(status, bodiless ? raw : [...raw, 'content-length', String(bytes.length)])
-  response.end(bodiless ? undefined : bytes)
-}
-
-function reject(message: IncomingMessage, response: ServerResponse, status: number): void {
-  response.shouldKeepAlive = false
-  response.writeHead(status, ['content-length', '0', 'connection', 'close'])
-  response.end()
-  message.resume()
 }

@@ -12,56 +12,88 @@ export interface Checks {
 /** Decides with somebody else's code: whatever that does, the verdict is `allow` only when it said so. */
 export type Judge = (asked: Asked) => Verdict | Promise<Verdict>
 
+/**
+ * What became of a check. All but `allow` refuse: `error` for one that threw or answered with what is none, `timeout` for
+ * one that took too long, `cancelled` for one whose caller had gone.
+ */
+export type CheckResult = 'allow' | 'deny' | 'error' | 'timeout' | 'cancelled'
+
+/** Is told of every check. Never throws. */
+export interface CheckObserver {
+  began(): void
+  /** `since` is when it began, on the clock of `performance.now`. */
+  ended(asked: Asked, verdict: Verdict, result: CheckResult, since: number): void
+}
+
 const forbidden: Verdict = { kind: 'deny', status: 403, headers: [], body: '' }
 const failed: Verdict = { kind: 'deny', status: 500, headers: [], body: '' }
 
 /** `timeout` in milliseconds. */
-export function createJudge(checks: Checks, timeout: number, logger: Logger): Judge {
-  const settle = (answer: unknown): Verdict => {
+export function createJudge(checks: Checks, timeout: number, logger: Logger, observer: CheckObserver): Judge {
+  const settle = (asked: Asked, answer: unknown, since: number): Verdict => {
     const verdict = parseAnswer(answer)
-    if (verdict.kind !== 'fault') return verdict
+    if (verdict.kind !== 'fault') {
+      observer.ended(asked, verdict, verdict.kind, since)
+      return verdict
+    }
     logger.error('the answer of a check was refused', { reason: verdict.message })
-    return verdict.fault === 'headers' ? failed : forbidden
+    const refused = verdict.fault === 'headers' ? failed : forbidden
+    observer.ended(asked, refused, 'error', since)
+    return refused
   }
-  const fail = (error: unknown): Verdict => {
+  const fail = (asked: Asked, error: unknown, since: number): Verdict => {
     logThrown(logger, error)
+    observer.ended(asked, forbidden, 'error', since)
     return forbidden
   }
-  const settleSafely = (answer: unknown): Verdict => {
+  const wait = (asked: Asked, answer: unknown, since: number): Promise<Verdict> =>
+    new Promise<Verdict>((resolve) => {
+      let over = false
+      const giveUp = (result: CheckResult) => {
+        if (over) return
+        over = true
+        clearTimeout(timer)
+        observer.ended(asked, forbidden, result, since)
+        resolve(forbidden)
+      }
+      const settled = (verdict: () => Verdict) => {
+        if (over) return
+        over = true
+        clearTimeout(timer)
+        resolve(verdict())
+      }
+      const timer = setTimeout(() => {
+        logger.warn('a check took too long and was refused', { timeout })
+        giveUp('timeout')
+      }, timeout)
+      const { signal } = asked.kind === 'request' ? asked.request : asked.connection
+      if (signal.aborted) giveUp('cancelled')
+      else signal.addEventListener('abort', () => giveUp('cancelled'), { once: true })
+      Promise.resolve(answer).then(
+        (value) => settled(() => settleSafely(asked, value, since)),
+        (error) => settled(() => fail(asked, error, since)),
+      )
+    })
+  const settleSafely = (asked: Asked, answer: unknown, since: number): Verdict => {
     try {
-      return settle(answer)
+      return settle(asked, answer, since)
     } catch (error) {
-      return fail(error)
+      return fail(asked, error, since)
     }
   }
   return (asked) => {
+    const since = performance.now()
+    observer.began()
     let answer: unknown
     try {
       answer = ask(checks, asked)
-      if (!isThenable(answer)) return settle(answer)
+      if (isThenable(answer)) return wait(asked, answer, since)
     } catch (error) {
-      return fail(error)
+      return fail(asked, error, since)
     }
-    return new Promise<Verdict>((resolve) => {
-      const timer = setTimeout(() => {
-        logger.warn('a check took too long and was refused', { timeout })
-        resolve(forbidden)
-      }, timeout)
-      const done = (verdict: Verdict) => {
-        clearTimeout(timer)
-        resolve(verdict)
-      }
-      const { signal } = asked.kind === 'request' ? asked.request : asked.connection
-      if (signal.aborted) done(forbidden)
-      else signal.addEventListener('abort', () => done(forbidden), { once: true })
-      Promise.resolve(answer).then(
-        (settled) => done(settleSafely(settled)),
-        (error) => done(fail(error)),
-      )
-    })
+    return settleSafely(asked, answer, since)
   }
 }
-
 function ask(checks: Checks, asked: Asked): unknown {
   switch (asked.kind) {
     case 'request':

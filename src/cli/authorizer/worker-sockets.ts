@@ -1,0 +1,65 @@
+import type { Socket } from 'node:net'
+import type { AcceptSockets } from '../../extauthz/server/accept-sockets.ts'
+import type { FromWorker, Opening } from './messages.ts'
+
+interface Receiver {
+  readonly accept: (socket: Socket) => void
+  /** Until the supervisor has answered. */
+  opened: ((opening: Opening) => void) | null
+}
+
+/** In a worker: connections come from the supervisor, which listens for all workers. */
+export class WorkerSockets {
+  readonly #send: (message: FromWorker) => void
+  readonly #receivers = new Map<number, Receiver>()
+  #last = 0
+  #connections = 0
+
+  constructor(send: (message: FromWorker) => void) {
+    this.#send = send
+  }
+
+  /** Connections that are open now. */
+  get connections(): number {
+    return this.#connections
+  }
+
+  readonly acceptSockets: AcceptSockets = async (address, { name, mode }, accept) => {
+    const receiver = ++this.#last
+    const opening = await new Promise<Opening>((opened) => {
+      this.#receivers.set(receiver, { accept, opened })
+      this.#send({ kind: 'open', receiver, name, address, mode })
+    })
+    if (opening.kind === 'failed') {
+      this.#receivers.delete(receiver)
+      throw Object.assign(new Error(opening.message), { code: opening.code })
+    }
+    return {
+      address: opening.address,
+      close: async () => {
+        // Those that are on their way are still served.
+        this.#send({ kind: 'shut', receiver })
+      },
+    }
+  }
+
+  opened(receiver: number, opening: Opening): void {
+    const found = this.#receivers.get(receiver)
+    found?.opened?.(opening)
+    if (found !== undefined) found.opened = null
+  }
+
+  connection(receiver: number, socket: Socket): void {
+    const found = this.#receivers.get(receiver)
+    if (found === undefined) {
+      socket.destroy()
+      return
+    }
+    this.#connections++
+    socket.once('close', () => this.#connections--)
+    // The settings of a listening socket do not come along.
+    socket.allowHalfOpen = true
+    socket.setNoDelay(true)
+    found.accept(socket)
+  }
+}
