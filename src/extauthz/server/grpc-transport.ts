@@ -108,7 +108,10 @@ export type CreateGrpcTransport = (
  * the same to it.
  */
 export interface GrpcTransport {
-  /** Serves a connection from its first byte, and takes over its errors. */
+  /**
+   * Serves a connection from its first byte, and takes over its errors. The socket may be half-open: that its caller ends
+   * it ends the connection.
+   */
   accept(socket: Duplex): GrpcConnection
   /**
    * Drains every connection, and each that is accepted from now on: resolves when all are closed, after at most `grace`

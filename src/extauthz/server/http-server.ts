@@ -74,7 +74,8 @@ class HttpServer implements HttpAuthorizerServer {
     this.#judge = judge
     this.#limits = limits
     this.#events = events
-    this.#server = createServer({ keepAlive: true }, (message, response) => this.#receive(message, response))
+    const options = { keepAlive: true, connectionsCheckingInterval: Math.min(1000, limits.readTimeout) }
+    this.#server = createServer(options, (message, response) => this.#receive(message, response))
     this.#server.requestTimeout = limits.readTimeout
     this.#server.headersTimeout = limits.readTimeout
     this.#server.keepAliveTimeout = limits.idleTimeout

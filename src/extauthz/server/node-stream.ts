@@ -26,6 +26,8 @@ export class StreamingCall implements GrpcStream {
     stream.on('data', (chunk: Buffer) => this.#read(chunk))
     stream.on('drain', () => stream.resume())
     stream.once('end', () => this.#halfClosed())
+    // One that is paused would wait for ever for somebody to read what it still holds.
+    stream.once('aborted', () => stream.destroy())
     stream.once('close', () => {
       this.#ended = true
       if (this.#timer !== null) clearTimeout(this.#timer)

@@ -33,6 +33,8 @@ class NodeTransport implements GrpcTransport {
 
   accept(socket: Duplex): GrpcConnection {
     const { limits } = this.#context
+    // A caller that has said its last word wants no answer any more.
+    socket.allowHalfOpen = false
     const session = performServerHandshake(socket, {
       settings: { maxConcurrentStreams: limits.maxStreamsPerConnection, enablePush: false },
     })
