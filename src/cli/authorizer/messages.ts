@@ -30,6 +30,8 @@ export type ToWorker =
   | { readonly kind: 'ping' }
   /** The answer to `open`. */
   | { readonly kind: 'opened'; readonly receiver: number; readonly opening: Opening }
+  /** The answer to `shut`: no connection follows. */
+  | { readonly kind: 'shut'; readonly receiver: number }
   /** With the connection itself. */
   | { readonly kind: 'connection'; readonly receiver: number }
 

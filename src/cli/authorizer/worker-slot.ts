@@ -107,6 +107,8 @@ export class WorkerSlot {
     const process = this.#process
     if (process === null) return
     process.expectEnd()
+    // What it counts from now on is lost with it.
+    if (this.ready) await this.metrics()
     this.#serves = null
     if (delay + grace > 0) await process.ask({ kind: 'close', delay, grace }, delay + grace + exitPatience)
     await process.end(delay + grace > 0 ? exitPatience : 0)
@@ -136,6 +138,7 @@ export class WorkerSlot {
       }
       case 'shut':
         ports.shut(process, message.receiver)
+        process.send({ kind: 'shut', receiver: message.receiver })
         return
       case 'log':
         logger[message.level](message.message, message.fields)

@@ -4,6 +4,8 @@ import type { FromWorker, Opening } from './messages.ts'
 
 interface Receiver {
   readonly accept: (socket: Socket) => void
+  /** Once it is being shut. */
+  closed: (() => void) | null
   /** Until the supervisor has answered. */
   opened: ((opening: Opening) => void) | null
 }
@@ -27,7 +29,7 @@ export class WorkerSockets {
   readonly acceptSockets: AcceptSockets = async (address, { name, mode }, accept) => {
     const receiver = ++this.#last
     const opening = await new Promise<Opening>((opened) => {
-      this.#receivers.set(receiver, { accept, opened })
+      this.#receivers.set(receiver, { accept, opened, closed: null })
       this.#send({ kind: 'open', receiver, name, address, mode })
     })
     if (opening.kind === 'failed') {
@@ -36,10 +38,16 @@ export class WorkerSockets {
     }
     return {
       address: opening.address,
-      close: async () => {
-        // Those that are on their way are still served.
-        this.#send({ kind: 'shut', receiver })
-      },
+      // Those that are on their way arrive before the answer.
+      close: () =>
+        new Promise<void>((closed) => {
+          const found = this.#receivers.get(receiver)
+          if (found === undefined) closed()
+          else {
+            found.closed = closed
+            this.#send({ kind: 'shut', receiver })
+          }
+        }),
     }
   }
 
@@ -47,6 +55,11 @@ export class WorkerSockets {
     const found = this.#receivers.get(receiver)
     found?.opened?.(opening)
     if (found !== undefined) found.opened = null
+  }
+
+  shut(receiver: number): void {
+    this.#receivers.get(receiver)?.closed?.()
+    this.#receivers.delete(receiver)
   }
 
   connection(receiver: number, socket: Socket): void {

@@ -56,6 +56,9 @@ export class AuthorizerWorker {
       case 'opened':
         this.#sockets.opened(message.receiver, message.opening)
         return
+      case 'shut':
+        this.#sockets.shut(message.receiver)
+        return
       case 'connection':
         // Without one it was closed on the way.
         if (socket !== undefined) this.#sockets.connection(message.receiver, socket)

@@ -53,11 +53,15 @@ export function createHttpAuthorizerServer(
   return new HttpServer(judge, limits, events)
 }
 
-/** A connection, and how many requests are under way on it. */
+/** A connection, how many requests are under way on it, and whether there was any. */
 interface Connection {
   requests: number
+  used: boolean
   draining: boolean
 }
+
+/** Milliseconds for the request of a connection that was made just before the end. */
+const firstRequest = 500
 
 class HttpServer implements HttpAuthorizerServer {
   readonly #judge: Judge
@@ -84,10 +88,10 @@ class HttpServer implements HttpAuthorizerServer {
   }
 
   accept(socket: Duplex): { drain(grace: number | null): void } {
-    const connection: Connection = { requests: 0, draining: this.#lastAnswers }
+    const connection: Connection = { requests: 0, used: false, draining: this.#lastAnswers }
     this.#connections.set(socket, connection)
     // Once it closes, nobody else will end this one.
-    if (this.#closing !== null) drain(socket, connection, 0)
+    if (this.#closing !== null) drain(socket, connection, firstRequest)
     socket.on('error', () => {})
     socket.once('close', () => {
       this.#connections.delete(socket)
@@ -117,7 +121,10 @@ class HttpServer implements HttpAuthorizerServer {
     message.on('error', () => {})
     const connection = this.#connections.get(message.socket)
     if (connection === undefined || connection.draining) response.shouldKeepAlive = false
-    if (connection !== undefined) connection.requests++
+    if (connection !== undefined) {
+      connection.requests++
+      connection.used = true
+    }
     response.once('close', () => {
       if (connection !== undefined) connection.requests--
     })
@@ -159,12 +166,22 @@ class HttpServer implements HttpAuthorizerServer {
   }
 }
 
-/** Ends after the request that is under way. */
+/** Ends after the request that is under way, or about to come. */
 function drain(socket: Duplex, connection: Connection, grace: number | null): void {
   connection.draining = true
-  if (connection.requests === 0) socket.destroy()
-  else if (grace !== null) {
-    const timer = setTimeout(() => socket.destroy(), grace)
+  const idle = connection.requests === 0
+  if (idle && connection.used) {
+    socket.destroy()
+    return
+  }
+  const end = (limit: number, act: () => void) => {
+    const timer = setTimeout(act, limit)
     socket.once('close', () => clearTimeout(timer))
   }
+  const force = () => {
+    if (grace !== null) end(grace, () => socket.destroy())
+  }
+  if (!idle) force()
+  else
+    end(Math.min(firstRequest, grace ?? firstRequest), () => (connection.requests === 0 ? socket.destroy() : force()))
 }
