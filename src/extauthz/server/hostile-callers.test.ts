@@ -221,6 +221,54 @@ test('a connection is told to go at its age, and its calls are served', async ()
   assert.equal(goaways[0], 2 ** 31 - 1)
 })
 
+test('a call that was on its way when its connection was told to go is served', async () => {
+  const { port } = await transport({ maxConnectionAge: 20 })
+  const socket = connect(port, '127.0.0.1')
+  running.push(() => socket.destroy())
+  const literal = (text: string) => [text.length, ...Buffer.from(text)]
+  // POST and http of the static table, then authority, path and content type as literals.
+  const block = [
+    0x83,
+    0x86,
+    0x01,
+    ...literal('a'),
+    0x04,
+    ...literal('/a/b'),
+    0x0f,
+    0x10,
+    ...literal('application/grpc'),
+  ]
+  const frame = (type: number, flags: number, stream: number, payload: readonly number[]) =>
+    Buffer.from([0, 0, payload.length, type, flags, 0, 0, 0, stream, ...payload])
+  socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n')
+  socket.write(frame(4, 0, 0, []))
+  let seen = Buffer.alloc(0)
+  let wake = () => {}
+  socket.on('data', (chunk: Buffer) => {
+    seen = Buffer.concat([seen, chunk])
+    wake()
+  })
+  /** Resolves with the payload of the next frame of a type. */
+  const next = async (type: number, stream: number): Promise<Buffer> => {
+    for (;;) {
+      while (seen.length >= 9 && seen.length >= 9 + seen.readUIntBE(0, 3)) {
+        const end = 9 + seen.readUIntBE(0, 3)
+        const [found, of, payload] = [seen[3], seen.readUInt32BE(5), seen.subarray(9, end)]
+        seen = seen.subarray(end)
+        if (found === type && of === stream) return payload
+      }
+      await new Promise<void>((resolve) => {
+        wake = resolve
+      })
+    }
+  }
+  assert.equal((await next(7, 0)).readUInt32BE(0), 2 ** 31 - 1)
+  // As a caller would that has not read so far: neither is its answer to the PING.
+  socket.write(frame(1, 4, 1, block))
+  socket.write(frame(0, 1, 1, [0, 0, 0, 0, 1, 0x2a]))
+  assert.deepEqual([...(await next(0, 1))], [0, 0, 0, 0, 1, 0x2a])
+})
+
 test('calls that outlive the age of their connection by more than the grace are cut off', async () => {
   const { port } = await transport(
     { maxConnectionAge: 30, maxConnectionAgeGrace: 30 },

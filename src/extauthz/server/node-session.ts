@@ -1,4 +1,7 @@
+import { Buffer } from 'node:buffer'
 import { constants, type ServerHttp2Session } from 'node:http2'
+import type { Duplex } from 'node:stream'
+import { TLSSocket } from 'node:tls'
 import { grpcStatus } from '../grpc-framing.ts'
 import type { GrpcConnection, GrpcTransportLimits } from './grpc-transport.ts'
 import type { StreamingCall } from './node-stream.ts'
@@ -6,18 +9,23 @@ import type { StreamingCall } from './node-stream.ts'
 /** The largest stream id: a GOAWAY with it says "no new streams soon" without refusing those in flight. */
 const maxStreamId = 2 ** 31 - 1
 
+/** That frame: eight bytes, of type 7, on stream 0; the last stream, and NO_ERROR. */
+const shutdownNotice = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0])
+
 /** How long a client may take to acknowledge the first GOAWAY. */
 const drainPause = 1000
 
 /** The life of one connection: its age, its PINGs, and its end. */
 export class Connection implements GrpcConnection {
+  readonly #socket: Duplex
   readonly #session: ServerHttp2Session
   readonly #limits: GrpcTransportLimits
   readonly #streaming = new Set<StreamingCall>()
   readonly #timers = new Set<NodeJS.Timeout>()
   #draining = false
 
-  constructor(session: ServerHttp2Session, limits: GrpcTransportLimits) {
+  constructor(socket: Duplex, session: ServerHttp2Session, limits: GrpcTransportLimits) {
+    this.#socket = socket
     this.#session = session
     this.#limits = limits
     const { idleTimeout, maxConnectionAge, maxConnectionAgeGrace, keepaliveTime, keepaliveTimeout } = limits
@@ -48,7 +56,7 @@ export class Connection implements GrpcConnection {
     const session = this.#session
     if (this.#draining || session.closed || session.destroyed) return
     this.#draining = true
-    session.goaway(constants.NGHTTP2_NO_ERROR, maxStreamId)
+    this.#giveNotice()
     const finish = () => {
       clearTimeout(timer)
       this.#timers.delete(timer)
@@ -63,6 +71,16 @@ export class Connection implements GrpcConnection {
 
   destroy(): void {
     this.#session.destroy()
+  }
+
+  /**
+   * nghttp2 ignores streams that arrive after any GOAWAY that it was told to send, whatever its last stream, and
+   * node:http2 does not pass on its `submit_shutdown_notice`. So the frame is written past it: it writes whole frames, and
+   * a socket keeps writes in order. TLS takes one write at a time, and there a few calls may be refused.
+   */
+  #giveNotice(): void {
+    if (this.#socket instanceof TLSSocket) this.#session.goaway(constants.NGHTTP2_NO_ERROR, maxStreamId)
+    else this.#socket.write(shutdownNotice)
   }
 
   #keepAlive(): void {

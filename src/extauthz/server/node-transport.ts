@@ -38,7 +38,7 @@ class NodeTransport implements GrpcTransport {
     const session = performServerHandshake(socket, {
       settings: { maxConcurrentStreams: limits.maxStreamsPerConnection, enablePush: false },
     })
-    const connection = new Connection(session, limits)
+    const connection = new Connection(socket, session, limits)
     this.#connections.add(connection)
     socket.on('error', () => session.destroy())
     session.on('error', () => session.destroy())
