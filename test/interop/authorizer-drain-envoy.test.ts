@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs'
 import { Agent, request, type Server } from 'node:http'
 import { after, before, describe, test } from 'node:test'
 import { type Authorizer, allow, createAuthorizer, type ListenOptions } from '#src/extauthz/index.ts'
-import { Stage } from '../scenarios/stage.ts'
+import { freePorts, Stage } from '../scenarios/stage.ts'
 import { cluster, type RunningEnvoy, startApp, startEnvoy } from './envoy.ts'
 import { make } from './odd-certificates.ts'
 import { peer } from './peers.ts'
@@ -48,6 +48,15 @@ function authz(addresses: readonly object[], more: object = {}): object {
 }
 
 const tcp = (port: number) => ({ socket_address: { address: '127.0.0.1', port_value: port } })
+
+const watchful = {
+  timeout: '1s',
+  interval: '0.05s',
+  no_traffic_interval: '0.05s',
+  unhealthy_threshold: 1,
+  healthy_threshold: 1,
+  grpc_health_check: { service_name: 'envoy.service.auth.v3.Authorization' },
+}
 
 let judged = 0
 async function start(listen: ListenOptions): Promise<Authorizer & { readonly port: number }> {
@@ -178,19 +187,55 @@ describe('real Envoy and the life of its authorizer', { skip: 'skip' in found ? 
     assert.deepEqual([...seen.keys()], [200], JSON.stringify([...seen]))
   })
 
+  test('of two processes one is told to end under load, and nothing is refused', async () => {
+    stage.write(
+      'replica/engine.ts',
+      `import { allow } from 'sallyport/extauthz'\nexport default () => allow({ headers: { 'x-pid': String(process.pid) } })\n`,
+    )
+    const replicas = await Promise.all(
+      ['a', 'b'].map(async (name) => {
+        const { grpc } = await freePorts('grpc')
+        stage.write(
+          `replica/${name}.yaml`,
+          `apiVersion: sallyport.dev/v1alpha1
+kind: Authorizer
+metadata: { name: ${name} }
+spec:
+  grpc: { listen: 127.0.0.1:${grpc} }
+  engine: { module: { path: ./engine.ts } }
+`,
+        )
+        const options = ['--drain-delay', '1s', '--health-port', '0', '--metrics-port', '0', '--decisions', 'all']
+        const program = stage.sallyport('authorizer', '-f', stage.path(`replica/${name}.yaml`), ...options)
+        await program.line('stderr', /^ready$/)
+        return { grpc, program }
+      }),
+    )
+    const [first, second] = replicas
+    assert(first && second)
+    const asked = authz(
+      replicas.map(({ grpc }) => tcp(grpc)),
+      { health_checks: [watchful] },
+    )
+    const { port: proxy } = await envoy(grpcFilter(), asked)
+    const checks = async ({ program }: typeof first, count: number) => {
+      const from = program.lines.stdout.length
+      await program.until(() => (program.lines.stdout.length >= from + count ? true : undefined), `${count} checks`)
+    }
+    const seen = await load(proxy, async () => {
+      await Promise.all([checks(first, 100), checks(second, 100)])
+      first.program.signal('SIGTERM')
+      assert.equal(await first.program.ended, 0)
+      await checks(second, 100)
+    })
+    assert.deepEqual([...seen.keys()], [200], JSON.stringify([...seen]))
+  })
+
   test('of two replicas one drains under load, and nothing is refused', async () => {
     const replicas = [await start({ grpc: '127.0.0.1:0' }), await start({ grpc: '127.0.0.1:0' })]
-    const health = {
-      timeout: '1s',
-      interval: '0.05s',
-      no_traffic_interval: '0.05s',
-      unhealthy_threshold: 1,
-      healthy_threshold: 1,
-      grpc_health_check: { service_name: 'envoy.service.auth.v3.Authorization' },
-    }
     const asked = authz(
       replicas.map(({ port }) => tcp(port)),
-      { health_checks: [health] },
+      { health_checks: [watchful] },
     )
     const { port: proxy } = await envoy(grpcFilter(), asked)
     const [first, second] = replicas

@@ -238,6 +238,63 @@ test('at the end it says that it is not ready, serves on for the delay, and then
   assert.equal(isAlive(pid), false)
 })
 
+test('spans of traced requests go where OpenTelemetry says', async () => {
+  const posts: string[] = []
+  const collector = await stage.application(async (request, response) => {
+    let body = ''
+    for await (const chunk of request.setEncoding('utf8')) body += chunk
+    posts.push(`${request.url} ${request.headers['x-tenant']} ${body}`)
+    response.end()
+  })
+  const { http } = await freePorts('http')
+  authorizer('traced', `127.0.0.1:${http}`)
+  stage.write('traced/engine.ts', engine('one'))
+  const off = ['--health-port', '0', '--metrics-port', '0']
+  const program = new Sallyport(['authorizer', '-f', stage.path('traced'), ...off], {
+    OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector}/`,
+    OTEL_EXPORTER_OTLP_HEADERS: 'x-tenant=a%20b',
+    OTEL_SERVICE_NAME: 'authz',
+  })
+  stage.ending(() => program.stop())
+  await program.line('stderr', /^ready$/)
+  const traceId = '0af7651916cd43dd8448eb211c80319c'
+  await fetch(`http://127.0.0.1:${http}/a?token=s3cret`, {
+    headers: { traceparent: `00-${traceId}-b7ad6b7169203331-01` },
+  })
+  await fetch(`http://127.0.0.1:${http}/b`)
+  // What is left is posted at the end.
+  assert.equal(await program.stop(), 0)
+  assert.equal(posts.length, 1)
+  assert.match(posts[0] ?? '', /^\/v1\/traces a b \{/)
+  const { resourceSpans } = JSON.parse(posts[0]?.slice((posts[0] ?? '').indexOf('{')) ?? '')
+  const [span, ...more] = resourceSpans[0].scopeSpans[0].spans
+  assert.equal(more.length, 0)
+  assert.deepEqual([span.traceId, span.parentSpanId, span.name], [traceId, 'b7ad6b7169203331', 'sallyport.check'])
+  assert.doesNotMatch(posts[0] ?? '', /s3cret/)
+})
+
+test('options that cannot be meant are refused', async () => {
+  authorizer('usage', '127.0.0.1:0')
+  stage.write('usage/engine.ts', engine('one'))
+  const rows: [argv: string[], said: RegExp][] = [
+    [['--workers', '0'], /--workers: `0` is no number from 1 to 256/],
+    [['--workers', 'many'], /or `auto`: one for each core/],
+    [['--stuck-after', '0s'], /--stuck-after must be at least a second/],
+    [['--grace', '5'], /--grace: `5` is no duration/],
+    [['--drain-delay', '-5s'], /--drain-delay: `-5s` is below zero/],
+    [['--decision-sample', '2'], /--decision-sample: `2` is no share from 0 to 1/],
+    [['--decisions', 'some'], /--decisions: `some` is not one of those/],
+    [['--metrics-port', '70000'], /--metrics-port: `70000` is no port/],
+  ]
+  await Promise.all(
+    rows.map(async ([argv, said]) => {
+      const program = stage.sallyport('authorizer', '-f', stage.path('usage'), ...argv)
+      assert.equal(await program.ended, 2)
+      assert.match(program.lines.stderr.join('\n'), said)
+    }),
+  )
+})
+
 test('what cannot be had is reported at its place', async () => {
   const ports = await freePorts('http')
   stage.write('bad/engine.ts', engine('one'))
