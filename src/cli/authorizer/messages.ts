@@ -38,7 +38,8 @@ export type ToWorker =
 /** From a worker to the supervisor. */
 export type FromWorker =
   | { readonly kind: 'result'; readonly id: number; readonly result: WorkerResult }
-  | { readonly kind: 'pong'; readonly connections: number }
+  /** The answer to `ping`, and sent unasked too. `closed`: connections that have ended, of all that it was given. */
+  | { readonly kind: 'pong'; readonly closed: number }
   /** Connections at an address are wanted, for the receiver. `name` is the same in every worker. */
   | {
       readonly kind: 'open'

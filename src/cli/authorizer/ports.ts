@@ -129,7 +129,12 @@ export class Ports {
 
   #deliver(port: Port, socket: Socket): boolean {
     const takers = [...port.takers].sort(([a], [b]) => a.connections - b.connections)
-    return takers.some(([taker, receivers]) => taker.give(receivers[0] as number, socket))
+    const found = takers.find(([taker, receivers]) => taker.give(receivers[0] as number, socket))
+    if (found === undefined) return false
+    // Of those that have as many, the next one is next.
+    port.takers.delete(found[0])
+    port.takers.set(...found)
+    return true
   }
 
   #rest(port: Port): void {

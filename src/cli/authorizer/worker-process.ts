@@ -33,7 +33,8 @@ export class WorkerProcess {
   readonly #underway = new Set<Socket>()
   #last = 0
   #unanswered = 0
-  #connections = 0
+  #given = 0
+  #closed = 0
   #end: WorkerEnd | null = null
   #gone = false
 
@@ -57,7 +58,7 @@ export class WorkerProcess {
 
   /** Connections that it has, or is about to get. */
   get connections(): number {
-    return this.#connections
+    return this.#given - this.#closed
   }
 
   ping(): void {
@@ -90,7 +91,7 @@ export class WorkerProcess {
   give(receiver: number, socket: Socket): boolean {
     if (this.#gone || !this.#child.connected || this.#underway.size >= mostUnderway) return false
     this.#underway.add(socket)
-    this.#connections++
+    this.#given++
     // Kept open here until it has arrived, so that it can be closed when it does not.
     this.#child.send({ kind: 'connection', receiver } satisfies ToWorker, socket, { keepOpen: true }, () => {
       this.#underway.delete(socket)
@@ -123,7 +124,7 @@ export class WorkerProcess {
     this.#unanswered = 0
     switch (message.kind) {
       case 'pong':
-        this.#connections = message.connections
+        this.#closed = message.closed
         return
       case 'result':
         this.#waiting.get(message.id)?.(message.result)

@@ -10,20 +10,24 @@ interface Receiver {
   opened: ((opening: Opening) => void) | null
 }
 
+/** Milliseconds within which ends of connections are told together. */
+const soon = 5
+
 /** In a worker: connections come from the supervisor, which listens for all workers. */
 export class WorkerSockets {
   readonly #send: (message: FromWorker) => void
   readonly #receivers = new Map<number, Receiver>()
   #last = 0
-  #connections = 0
+  #closed = 0
+  #telling: NodeJS.Timeout | null = null
 
   constructor(send: (message: FromWorker) => void) {
     this.#send = send
   }
 
-  /** Connections that are open now. */
-  get connections(): number {
-    return this.#connections
+  /** Connections that have ended. */
+  get closed(): number {
+    return this.#closed
   }
 
   readonly acceptSockets: AcceptSockets = async (address, { name, mode }, accept) => {
@@ -62,14 +66,23 @@ export class WorkerSockets {
     this.#receivers.delete(receiver)
   }
 
+  /** One of the connections has ended. The supervisor, which gives the next one to who has fewest, is told soon. */
+  gone(): void {
+    this.#closed++
+    this.#telling ??= setTimeout(() => {
+      this.#telling = null
+      this.#send({ kind: 'pong', closed: this.#closed })
+    }, soon)
+  }
+
   connection(receiver: number, socket: Socket): void {
     const found = this.#receivers.get(receiver)
     if (found === undefined) {
       socket.destroy()
+      this.gone()
       return
     }
-    this.#connections++
-    socket.once('close', () => this.#connections--)
+    socket.once('close', () => this.gone())
     // The settings of a listening socket do not come along.
     socket.allowHalfOpen = true
     socket.setNoDelay(true)

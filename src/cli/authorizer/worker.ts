@@ -51,7 +51,7 @@ export class AuthorizerWorker {
         this.#start(message.settings)
         return
       case 'ping':
-        this.#channel.send({ kind: 'pong', connections: this.#sockets.connections })
+        this.#channel.send({ kind: 'pong', closed: this.#sockets.closed })
         return
       case 'opened':
         this.#sockets.opened(message.receiver, message.opening)
@@ -61,7 +61,8 @@ export class AuthorizerWorker {
         return
       case 'connection':
         // Without one it was closed on the way.
-        if (socket !== undefined) this.#sockets.connection(message.receiver, socket)
+        if (socket === undefined) this.#sockets.gone()
+        else this.#sockets.connection(message.receiver, socket)
         return
       case 'prepare':
       case 'commit':

@@ -6,9 +6,9 @@ import type { AcceptSockets } from '../server/accept-sockets.ts'
 import { deny } from '../server/answer.ts'
 import { defaultGrace, type Listening } from '../server/authorizer.ts'
 import { AuthorizerServer, type CloseTimes } from '../server/authorizer-server.ts'
+import { createDefaultTransport } from '../server/default-transport.ts'
 import type { Checks } from '../server/judge.ts'
 import { TlsFileError } from '../server/listener.ts'
-import { createNodeTransport } from '../server/node-transport.ts'
 import type { DecisionLogOptions } from '../server/observe-checks.ts'
 import { loadEngine } from './engine.ts'
 
@@ -65,7 +65,7 @@ export async function serveAuthorizer(spec: AuthorizerSpec, context: ServeContex
       engine: spec.engine.kind,
       timeout: spec.timeout,
       serving: true,
-      createGrpcTransport: createNodeTransport,
+      createGrpcTransport: createDefaultTransport,
     },
   )
   try {

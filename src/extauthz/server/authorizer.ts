@@ -5,9 +5,9 @@ import { acceptSockets } from './accept-sockets.ts'
 import type { Address } from './address.ts'
 import { AuthorizerServer } from './authorizer-server.ts'
 import { consoleLogger } from './console-logger.ts'
+import { createDefaultTransport } from './default-transport.ts'
 import type { Checks } from './judge.ts'
 import { type GrpcListenerOptions, type ListenerOptions, readGrpcListener, readListener } from './listener-options.ts'
-import { createNodeTransport } from './node-transport.ts'
 import type { DecisionLogOptions } from './observe-checks.ts'
 
 export interface AuthorizerOptions extends Checks {
@@ -84,7 +84,7 @@ export function createAuthorizer(options: AuthorizerOptions): Authorizer {
     onSpan: options.onSpan ?? null,
     serving: options.serving ?? true,
     acceptSockets,
-    createGrpcTransport: createNodeTransport,
+    createGrpcTransport: createDefaultTransport,
   })
   return {
     async listen({ grpc, http }) {

@@ -1,0 +1,2 @@
+/** What serves gRPC where nothing else is asked for. */
+export { createNodeTransport as createDefaultTransport } from './node-transport.ts'
