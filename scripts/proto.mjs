@@ -13,11 +13,21 @@ const output = join(root, 'src/proto/gen')
 const stamp = join(output, '.inputs')
 
 /** What is generated, with everything that it imports. */
-const entries = ['envoy/service/auth/v3/external_auth.proto', 'grpc/health/v1/health.proto']
+const entries = [
+  'envoy/service/auth/v3/external_auth.proto',
+  'grpc/health/v1/health.proto',
+  'grpc/reflection/v1/reflection.proto',
+  'grpc/reflection/v1alpha/reflection.proto',
+]
 
 const deps = '@grpc/grpc-js-xds/deps'
 const roots = ['envoy-api', 'xds', 'googleapis', 'protoc-gen-validate'].map((name) => join(modules, deps, name))
-const own = { 'grpc/health/v1/health.proto': join(root, 'src/proto/health.proto') }
+const reflection = join(root, 'src/proto/reflection.proto')
+const own = {
+  'grpc/health/v1/health.proto': join(root, 'src/proto/health.proto'),
+  'grpc/reflection/v1/reflection.proto': reflection,
+  'grpc/reflection/v1alpha/reflection.proto': reflection,
+}
 
 /** The files that shipped are older than the annotations in use and than Envoy 1.40's CheckResponse. */
 const patches = {
@@ -103,7 +113,8 @@ function locate(name) {
 }
 
 function patch(name, text) {
-  let patched = text
+  // The older version of reflection has the same messages in another package.
+  let patched = name.includes('/v1alpha/') ? text.replace(/^(package [\w.]+\.v1);/m, '$1alpha;') : text
   for (const { unless, after, insert } of patches[name] ?? []) {
     if (patched.includes(unless)) continue
     const at = patched.indexOf(after)

@@ -6,7 +6,7 @@ import path from 'node:path'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { parse, parseAllDocuments } from 'yaml'
-import { parseAddress } from '#src/extauthz/server/address.ts'
+import { parseListenAddress } from '#src/mesh/listen-address.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 const folder = path.join(root, 'examples/deploy')
@@ -89,8 +89,8 @@ describe('examples/deploy/kubernetes', () => {
   })
 
   test('the port is the same wherever it is written', () => {
-    const listening = parseAddress(authorizer.spec.grpc.listen)
-    assert(listening)
+    const listening = parseListenAddress(authorizer.spec.grpc.listen)
+    assert(listening.kind === 'tcp')
     assert.equal(ports.get('grpc'), listening.port)
     assert(['0.0.0.0', '::'].includes(listening.host), 'probes reach no loopback address')
     for (const kind of ['startupProbe', 'readinessProbe', 'livenessProbe']) {
@@ -236,10 +236,11 @@ describe('examples/deploy/compose.yaml', () => {
   test('what listens on the network is what is asked there', () => {
     const { authorizer, proxy, app } = compose.services
     const [, mesh] = documents('compose/mesh.yaml')
-    const listening = parseAddress(documents('compose/authorizer.yaml')[0].spec.grpc.listen)
-    assert.equal(mesh.spec.ports[0].number, listening?.port)
+    const listening = parseListenAddress(documents('compose/authorizer.yaml')[0].spec.grpc.listen)
+    assert(listening.kind === 'tcp')
+    assert.equal(mesh.spec.ports[0].number, listening.port)
     assert(Object.hasOwn(compose.services, mesh.spec.endpoints[0].address))
-    assert(authorizer.healthcheck.test.at(-1).endsWith(`:${listening?.port}`))
+    assert(authorizer.healthcheck.test.at(-1).endsWith(`:${listening.port}`))
     assert.equal(proxy.network_mode, 'service:app')
     assert.match(app.ports[0], /^127\.0\.0\.1:/)
     assert(milliseconds(authorizer.stop_grace_period) > drainSeconds * 1000)

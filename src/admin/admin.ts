@@ -1,6 +1,5 @@
 import * as http from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { MetricsRegistry } from '../observe/metrics.ts'
 import { PROMETHEUS_CONTENT_TYPE } from '../observe/metrics.ts'
 
 /** Where one part of the admin surface listens; port 0 takes a free one. */
@@ -26,7 +25,8 @@ export interface AdminDeps {
   readonly ready: () => boolean
   /** Sentences for whoever looks at health; they do not make it unready. They must hold no secrets. */
   readonly notes?: () => readonly string[]
-  readonly metrics: MetricsRegistry
+  /** Prometheus text; a promise where other processes are asked. */
+  readonly metrics: { render(): string | Promise<string> }
   readonly version: string
   /** What `/config` shows, as JSON. It must hold no secrets. */
   readonly config: () => unknown
@@ -87,7 +87,7 @@ interface Page {
   readonly body: string
 }
 
-type Routes = ReadonlyMap<string, () => Page>
+type Routes = ReadonlyMap<string, () => Page | Promise<Page>>
 
 function text(status: number, body: string): Page {
   return { status, type: 'text/plain; charset=utf-8', body }
@@ -99,14 +99,15 @@ function json(value: unknown): Page {
 
 function healthRoutes({ ready, notes = () => [] }: AdminDeps): Routes {
   const page = (status: number, word: string) => text(status, [word, ...notes(), ''].join('\n'))
-  return new Map([
+  return new Map<string, () => Page>([
     ['/healthz/ready', () => (ready() ? page(200, 'ready') : page(503, 'not ready'))],
     ['/healthz/live', () => text(200, 'live\n')],
   ])
 }
 
 function metricsRoutes({ metrics }: AdminDeps): Routes {
-  return new Map([['/metrics', () => ({ status: 200, type: PROMETHEUS_CONTENT_TYPE, body: metrics.render() })]])
+  const page = async () => ({ status: 200, type: PROMETHEUS_CONTENT_TYPE, body: await metrics.render() })
+  return new Map([['/metrics', page]])
 }
 
 function adminRoutes({ config, version }: AdminDeps): Routes {
@@ -121,7 +122,7 @@ function listen(part: AdminPart, address: AdminAddress, routes: Routes): Promise
   const loopbackOnly = part === 'admin'
   const server = http.createServer({ keepAliveTimeout: 5_000, requestTimeout: 10_000, headersTimeout: 10_000 })
   server.maxConnections = 100
-  server.on('request', (request, response) => serve(request, response, routes, loopbackOnly))
+  server.on('request', (request, response) => void serve(request, response, routes, loopbackOnly))
   return new Promise((resolve) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       resolve({ kind: 'adminError', part, host, port, code: error.code ?? 'UNKNOWN' })
@@ -133,8 +134,13 @@ function listen(part: AdminPart, address: AdminAddress, routes: Routes): Promise
   })
 }
 
-function serve(request: http.IncomingMessage, response: http.ServerResponse, routes: Routes, guarded: boolean): void {
-  const page = answer(request, routes, guarded)
+async function serve(
+  request: http.IncomingMessage,
+  response: http.ServerResponse,
+  routes: Routes,
+  guarded: boolean,
+): Promise<void> {
+  const page = await answer(request, routes, guarded)
   response.writeHead(page.status, {
     'content-type': page.type,
     'content-length': Buffer.byteLength(page.body),
@@ -144,7 +150,7 @@ function serve(request: http.IncomingMessage, response: http.ServerResponse, rou
   response.end(request.method === 'HEAD' ? undefined : page.body)
 }
 
-function answer(request: http.IncomingMessage, routes: Routes, guarded: boolean): Page {
+function answer(request: http.IncomingMessage, routes: Routes, guarded: boolean): Page | Promise<Page> {
   // A page in the user's browser may reach a loopback port through a name of its own (DNS rebinding).
   if (guarded && !LOOPBACK_HOST.test(request.headers.host ?? '')) return text(403, 'loopback names only\n')
   const path = (request.url ?? '').split('?', 1)[0] as string

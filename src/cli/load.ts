@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import type { Authorizer } from '../mesh/authorizer.ts'
-import { placed } from '../mesh/authorizer.ts'
+import { placedAuthorizer } from '../mesh/authorizer.ts'
 import { MeshLoader } from '../mesh/load.ts'
 import type { Mesh } from '../mesh/mesh.ts'
 import { MeshValidator } from '../mesh/validate.ts'
@@ -44,9 +44,9 @@ export function load(files: InputFiles, namespace: string | undefined): Promise<
   return new MeshFiles(files, namespace).load()
 }
 
-/** File names are as the user wrote them; a module is loaded by its whole path. */
+/** File names are as the user wrote them; modules and certificates are loaded by their whole paths. */
 function locate(authorizer: Authorizer, cwd: string): Authorizer {
-  return { ...authorizer, engine: placed(authorizer.engine, (path) => resolve(cwd, path)) }
+  return placedAuthorizer(authorizer, (path) => resolve(cwd, path))
 }
 
 /** What a command is given with -f; none at all is a usage error that says what to write. */

@@ -6,6 +6,7 @@
 
 export type { AuthorizerEngine } from '../mesh/authorizer.ts'
 export type { Fields, Logger } from '../observe/log.ts'
+export type { Span } from '../observe/trace-context.ts'
 export { createEngine, type Engine, type EngineLoading, type EngineOptions } from './engines/engine.ts'
 export type { BearerChallenge } from './sdk/bearer-challenge.ts'
 export { bearerChallenge } from './sdk/bearer-challenge.ts'
@@ -38,7 +39,10 @@ export { allow, deny, error, redirect, unauthorized } from './server/answer.ts'
 export type { Authorizer, AuthorizerOptions, CloseOptions, Listening, ListenOptions } from './server/authorizer.ts'
 export { createAuthorizer } from './server/authorizer.ts'
 export { BadRequest } from './server/bad-request.ts'
-export type { Checks } from './server/judge.ts'
+export type { CheckDecision, CheckedRequest } from './server/check-decision.ts'
+export type { CheckResult, Checks } from './server/judge.ts'
+export type { GrpcListenerOptions, ListenerOptions, TlsOptions } from './server/listener-options.ts'
+export type { DecisionLogOptions } from './server/observe-checks.ts'
 export type {
   Attributes,
   AuthorizerBody,

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { type ConnectionEvents, Http2Connection } from './connection.ts'
 import { ErrorCode } from './frames.ts'
 import type { ConnectionLimits } from './limits.ts'
@@ -13,7 +13,7 @@ const LINGER = 1000
  * Speaks HTTP/2 over a socket, which is closed with the connection. `events.closed` is the last that is heard of either.
  */
 export function speakOver(
-  socket: Socket,
+  socket: Duplex,
   role: 'server' | 'client',
   limits: Partial<ConnectionLimits>,
   events: ConnectionEvents,
@@ -50,7 +50,7 @@ export function closeConnection(connection: Http2Connection): void {
   connection.destroy(ErrorCode.noError, 'the connection is closed')
 }
 
-function hangUp(socket: Socket): void {
+function hangUp(socket: Duplex): void {
   if (socket.destroyed) return
   socket.end()
   const timer = setTimeout(() => socket.destroy(), LINGER)

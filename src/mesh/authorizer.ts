@@ -3,12 +3,46 @@ import type { Labels, Resource } from './resource.ts'
 /** `sallyport.dev` Authorizer: an embedded external authorization server. */
 export interface Authorizer extends Resource {
   readonly kind: 'Authorizer'
-  /** `host:port`, or null when not served. */
-  readonly grpc: string | null
-  readonly http: string | null
+  /** Null when not served. */
+  readonly grpc: AuthorizerGrpcListener | null
+  readonly http: AuthorizerListener | null
   /** Milliseconds a check may take before it is refused; default 1000. */
   readonly timeout: number
   readonly engine: AuthorizerEngine
+}
+
+/** One address that an authorizer listens on. */
+export interface AuthorizerListener {
+  /** `host:port` or `unix:/path`. */
+  readonly listen: string
+  /** Permissions of a unix socket; null: as the process's umask leaves them. */
+  readonly mode: number | null
+  /** Null: cleartext. */
+  readonly tls: AuthorizerTls | null
+}
+
+/** Durations in milliseconds. */
+export interface AuthorizerGrpcListener extends AuthorizerListener {
+  /** When a connection is told to go elsewhere, so that callers spread over replicas; null: never. */
+  readonly maxConnectionAge: number | null
+  /** How long its calls may then take; null: as long as they do. */
+  readonly maxConnectionAgeGrace: number | null
+  readonly keepalive: {
+    readonly time: number
+    readonly timeout: number
+  }
+  /** Whether tools may ask what is served. */
+  readonly reflection: boolean
+}
+
+/** Paths of PEM files, which lead from where the paths of an engine do. */
+export interface AuthorizerTls {
+  readonly certificate: string
+  readonly key: string
+  /** The roots of which clients must have a certificate; null: they need none. */
+  readonly clientCa: string | null
+  /** SPIFFE ids, or their beginnings before a `*`; null: every certificate of those roots. */
+  readonly allow: readonly string[] | null
 }
 
 /** Paths lead from where the file's own name leads from: they have been joined to its folder. */
@@ -82,6 +116,24 @@ export function pathsOf(engine: AuthorizerEngine): readonly string[] {
     default:
       return engine satisfies never
   }
+}
+
+/** The same authorizer with each of its paths as `place` gives it. */
+export function placedAuthorizer(authorizer: Authorizer, place: (path: string) => string): Authorizer {
+  const { grpc, http, engine } = authorizer
+  return {
+    ...authorizer,
+    grpc: grpc && placedListener(grpc, place),
+    http: http && placedListener(http, place),
+    engine: placed(engine, place),
+  }
+}
+
+export function placedListener<L extends AuthorizerListener>(listener: L, place: (path: string) => string): L {
+  if (listener.tls === null) return listener
+  const { certificate, key, clientCa } = listener.tls
+  const paths = { certificate: place(certificate), key: place(key), clientCa: clientCa && place(clientCa) }
+  return { ...listener, tls: { ...listener.tls, ...paths } }
 }
 
 /** The same engine with each of its paths as `place` gives it. */

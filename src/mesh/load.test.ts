@@ -461,7 +461,15 @@ test('Authorizer', () => {
   const [decoded] = mesh(
     text('  grpc: { listen: 127.0.0.1:9191 }\n  timeout: 100ms\n  engine: { module: { path: ./a.ts } }\n'),
   ).authorizers
-  assert.equal(decoded?.grpc, '127.0.0.1:9191')
+  assert.deepEqual(decoded?.grpc, {
+    listen: '127.0.0.1:9191',
+    mode: null,
+    tls: null,
+    maxConnectionAge: null,
+    maxConnectionAgeGrace: null,
+    keepalive: { time: 7_200_000, timeout: 20_000 },
+    reflection: true,
+  })
   assert.equal(decoded?.http, null)
   assert.equal(decoded?.timeout, 100)
   assert.deepEqual(decoded?.engine, { kind: 'module', path: 'dir/a.ts' })

@@ -1,3 +1,6 @@
+import type { FamilySnapshot, HistogramValue, MetricsSnapshot } from './metrics-snapshot.ts'
+import { renderSnapshot } from './metrics-snapshot.ts'
+
 /**
  * Metrics in memory, written out as Prometheus text (version 0.0.4). Every family has a bound on its label sets:
  * those beyond it are counted together under the label value `other`, so that no client can make memory grow.
@@ -32,10 +35,13 @@ export class MetricsRegistry {
 
   /** The whole registry as Prometheus text, families in the order in which they were made. */
   render(): string {
+    return renderSnapshot(this.snapshot())
+  }
+
+  /** What is counted now, as plain data. */
+  snapshot(): MetricsSnapshot {
     for (const update of this.#beforeRender) update()
-    const lines: string[] = []
-    for (const family of this.#families.values()) family.render(lines)
-    return lines.length === 0 ? '' : `${lines.join('\n')}\n`
+    return [...this.#families.values()].map((family) => family.snapshot())
   }
 
   #add<F extends Family>(family: F): F {
@@ -50,12 +56,18 @@ export const PROMETHEUS_CONTENT_TYPE = 'text/plain; version=0.0.4; charset=utf-8
 abstract class Family<S = unknown> {
   readonly name: string
   readonly #help: string
-  readonly #kind: string
+  readonly #kind: FamilySnapshot['kind']
   readonly #labels: readonly string[]
   readonly #maxSeries: number
   readonly #series = new Map<string, { readonly labels: string; readonly value: S }>()
 
-  protected constructor(kind: string, name: string, help: string, labels: readonly string[], maxSeries: number) {
+  protected constructor(
+    kind: FamilySnapshot['kind'],
+    name: string,
+    help: string,
+    labels: readonly string[],
+    maxSeries: number,
+  ) {
     this.name = name
     this.#kind = kind
     this.#help = help
@@ -64,7 +76,7 @@ abstract class Family<S = unknown> {
   }
 
   protected abstract create(): S
-  protected abstract renderSeries(lines: string[], labels: string, value: S): void
+  protected abstract valueOf(value: S): number | HistogramValue
 
   /** The series of these label values, one for each label name. */
   protected series(values: readonly string[]): S {
@@ -85,10 +97,9 @@ abstract class Family<S = unknown> {
     this.#series.delete(keyOf(values))
   }
 
-  render(lines: string[]): void {
-    lines.push(`# HELP ${this.name} ${this.#help.replace(/\\/g, '\\\\').replace(/\n/g, '\\n')}`)
-    lines.push(`# TYPE ${this.name} ${this.#kind}`)
-    for (const { labels, value } of this.#series.values()) this.renderSeries(lines, labels, value)
+  snapshot(): FamilySnapshot {
+    const series = [...this.#series.values()].map(({ labels, value }) => [labels, this.valueOf(value)] as const)
+    return { name: this.name, help: this.#help, kind: this.#kind, series }
   }
 }
 
@@ -102,11 +113,8 @@ function escapeLabel(value: string): string {
   return value.replace(/\\/g, '\\\\').replace(/"/g, '\\"').replace(/\n/g, '\\n')
 }
 
-function sample(name: string, labels: string, value: number): string {
-  return labels === '' ? `${name} ${value}` : `${name}{${labels}} ${value}`
-}
-
-interface Cell {
+/** One series of a counter or gauge: for hot paths, which need not look it up each time. */
+export interface Cell {
   value: number
 }
 
@@ -124,12 +132,16 @@ export class Counter extends Family<Cell> {
     this.forget(labels)
   }
 
+  cell(labels: readonly string[] = []): Cell {
+    return this.series(labels)
+  }
+
   protected override create(): Cell {
     return { value: 0 }
   }
 
-  protected override renderSeries(lines: string[], labels: string, cell: Cell): void {
-    lines.push(sample(this.name, labels, cell.value))
+  protected override valueOf(cell: Cell): number {
+    return cell.value
   }
 }
 
@@ -146,6 +158,10 @@ export class Gauge extends Family<Cell> {
     this.series(labels).value += by
   }
 
+  cell(labels: readonly string[] = []): Cell {
+    return this.series(labels)
+  }
+
   /** Ends the series of what is no longer there. */
   remove(labels: readonly string[]): void {
     this.forget(labels)
@@ -155,18 +171,36 @@ export class Gauge extends Family<Cell> {
     return { value: 0 }
   }
 
-  protected override renderSeries(lines: string[], labels: string, cell: Cell): void {
-    lines.push(sample(this.name, labels, cell.value))
+  protected override valueOf(cell: Cell): number {
+    return cell.value
   }
 }
 
-interface Buckets {
+/** One series of a histogram. */
+export class Distribution {
+  readonly #bounds: readonly number[]
   /** Not cumulative; the last one is beyond every bound. */
-  readonly counts: number[]
-  sum: number
+  readonly #counts: number[]
+  #sum = 0
+
+  constructor(bounds: readonly number[]) {
+    this.#bounds = bounds
+    this.#counts = new Array<number>(bounds.length + 1).fill(0)
+  }
+
+  observe(value: number): void {
+    let i = 0
+    while (i < this.#bounds.length && value > (this.#bounds[i] as number)) i++
+    this.#counts[i] = (this.#counts[i] as number) + 1
+    this.#sum += value
+  }
+
+  get value(): HistogramValue {
+    return { bounds: this.#bounds, counts: [...this.#counts], sum: this.#sum }
+  }
 }
 
-export class Histogram extends Family<Buckets> {
+export class Histogram extends Family<Distribution> {
   readonly #bounds: readonly number[]
 
   constructor(name: string, help: string, bounds: readonly number[], labels: readonly string[], maxSeries: number) {
@@ -175,25 +209,18 @@ export class Histogram extends Family<Buckets> {
   }
 
   observe(value: number, labels: readonly string[] = []): void {
-    const buckets = this.series(labels)
-    let i = 0
-    while (i < this.#bounds.length && value > (this.#bounds[i] as number)) i++
-    buckets.counts[i] = (buckets.counts[i] as number) + 1
-    buckets.sum += value
+    this.series(labels).observe(value)
   }
 
-  protected override create(): Buckets {
-    return { counts: new Array<number>(this.#bounds.length + 1).fill(0), sum: 0 }
+  cell(labels: readonly string[] = []): Distribution {
+    return this.series(labels)
   }
 
-  protected override renderSeries(lines: string[], labels: string, buckets: Buckets): void {
-    const prefix = labels === '' ? '' : `${labels},`
-    let total = 0
-    for (const [i, count] of buckets.counts.entries()) {
-      total += count
-      const bound = i < this.#bounds.length ? String(this.#bounds[i]) : '+Inf'
-      lines.push(sample(`${this.name}_bucket`, `${prefix}le="${bound}"`, total))
-    }
-    lines.push(sample(`${this.name}_sum`, labels, buckets.sum), sample(`${this.name}_count`, labels, total))
+  protected override create(): Distribution {
+    return new Distribution(this.#bounds)
+  }
+
+  protected override valueOf(distribution: Distribution): HistogramValue {
+    return distribution.value
   }
 }

@@ -10,7 +10,7 @@ import * as tls from 'node:tls'
 import type { CheckClient, CheckOutcome } from '../extauthz/check.ts'
 import { createGrpcClient } from '../extauthz/client/grpc-client.ts'
 import { createHttpClient } from '../extauthz/client/http-client.ts'
-import { createGrpcTransport } from '../extauthz/server/grpc-transport.ts'
+import { serveGrpc } from '../extauthz/server/transport.test.fixture.ts'
 import { HeaderMap } from '../match/header-map.ts'
 import type { EndpointTls, MutualTls, OriginatedTls } from '../mesh/endpoint-tls.ts'
 import type { HttpProvider } from '../mesh/provider.ts'
@@ -41,13 +41,13 @@ const mutual: MutualTls = {
 }
 
 async function startGrpc(t: TestContext): Promise<number> {
-  const transport = createGrpcTransport({
+  const served = await serveGrpc({
     has: () => true,
     // An empty answer allows.
     handle: () => ({ kind: 'message', message: new Uint8Array() }),
   })
-  t.after(() => transport.close(0))
-  return (await transport.listen('127.0.0.1', 0)).port
+  t.after(() => served.close())
+  return served.port
 }
 
 function client(

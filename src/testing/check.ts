@@ -1,7 +1,7 @@
 import type { Authorizer, Check, Checks, MultiHeaders } from '../extauthz/index.ts'
 import { judgeOf } from '../extauthz/server/authorizer.ts'
 import { type Answered, askOverGrpc, askOverHttp, type HttpLists } from '../extauthz/server/in-process.ts'
-import { createJudge, type Judge } from '../extauthz/server/judge.ts'
+import { createJudge, type Judge, unobserved } from '../extauthz/server/judge.ts'
 import { applyOutcome, type CheckResult, type ConnectionResult } from './check-result.ts'
 import { createProblems, type Problems } from './problems.ts'
 import { askAbout, askAboutConnection, headerMap, type TestConnection, type TestRequest } from './test-request.ts'
@@ -60,11 +60,11 @@ export async function checkConnection(
 function prepare(subject: Subject, timeout = 1000): { readonly judge: Judge; readonly problems: Problems } {
   const problems = createProblems()
   if (typeof subject === 'function')
-    return { judge: createJudge({ check: subject }, timeout, problems.logger), problems }
+    return { judge: createJudge({ check: subject }, timeout, problems.logger, unobserved), problems }
   const known = 'listen' in subject ? judgeOf(subject) : null
   if (known !== null) return { judge: known, problems }
   if (!('check' in subject) || typeof subject.check !== 'function') {
     throw new TypeError('check: the first argument must be an authorizer, a check, or an object with a check')
   }
-  return { judge: createJudge(subject, timeout, problems.logger), problems }
+  return { judge: createJudge(subject, timeout, problems.logger, unobserved), problems }
 }

@@ -10,7 +10,7 @@ import { createEngine } from '#src/extauthz/engines/engine.ts'
 import { IstioTarget } from '#src/extauthz/engines/istio-target.ts'
 import { TokenKeys } from '#src/extauthz/engines/token-keys.ts'
 import type { Verdict } from '#src/extauthz/server/answer.ts'
-import { type Checks, createJudge, type Judge } from '#src/extauthz/server/judge.ts'
+import { type Checks, createJudge, type Judge, unobserved } from '#src/extauthz/server/judge.ts'
 import { readCheckRequest } from '#src/extauthz/server/message-request.ts'
 import { loadMesh } from '#src/mesh/load.ts'
 import type { Mesh } from '#src/mesh/mesh.ts'
@@ -78,7 +78,7 @@ async function decide(suite: Suite, folder: string): Promise<void> {
   }
   tally.suites++
   const checks = loading.kind === 'loaded' ? loading.checks : unvalidated(suite)
-  const judge = createJudge(checks, 5000, logger)
+  const judge = createJudge(checks, 5000, logger, unobserved)
   const expected = new Map(lines(join(folder, 'expected.jsonl')).map((line) => [line.id, line as unknown as Expected]))
   for (const line of lines(join(folder, 'requests.jsonl'))) {
     const request = parseRequest(JSON.stringify(line))

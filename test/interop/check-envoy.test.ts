@@ -8,7 +8,9 @@ import type { CheckClient, CheckOutcome } from '#src/extauthz/check.ts'
 import { createGrpcClient } from '#src/extauthz/client/grpc-client.ts'
 import { applyChanges } from '#src/extauthz/header-changes.ts'
 import { applyQuery } from '#src/extauthz/query-changes.ts'
-import { createGrpcTransport, type GrpcReply, type GrpcTransport } from '#src/extauthz/server/grpc-transport.ts'
+import { type Accepting, acceptSockets } from '#src/extauthz/server/accept-sockets.ts'
+import type { GrpcReply, GrpcTransport } from '#src/extauthz/server/grpc-transport.ts'
+import { createNodeTransport } from '#src/extauthz/server/node-transport.ts'
 import { HeaderMap } from '#src/match/header-map.ts'
 import type { GrpcProvider } from '#src/mesh/provider.ts'
 import { CheckResponseSchema } from '#src/proto/gen/envoy/service/auth/v3/external_auth_pb.ts'
@@ -269,6 +271,7 @@ const vectors: [string, Message | GrpcReply][] = [
 describe('our client makes of an answer what Envoy makes of it', { skip: 'skip' in found ? found.skip : false }, () => {
   let app: Server
   let transport: GrpcTransport
+  let accepting: Accepting
   let envoy: RunningEnvoy
   let client: CheckClient
   let reply: GrpcReply = { kind: 'status', status: 14, text: '' }
@@ -290,8 +293,10 @@ describe('our client makes of an answer what Envoy makes of it', { skip: 'skip' 
       response.end('app')
     })
     app = started.server
-    transport = createGrpcTransport({ has: () => true, handle: () => reply })
-    const { port } = await transport.listen('127.0.0.1', 0)
+    transport = createNodeTransport({ has: () => true, handle: () => reply })
+    const local = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const
+    accepting = await acceptSockets(local, { name: 'test', mode: null }, (socket) => transport.accept(socket))
+    const { port } = accepting.address
     client = createGrpcClient(provider, () => [{ address: '127.0.0.1', port }])
     const clusters = [cluster('app', started.port), cluster('authz', port, true)]
     envoy = await startEnvoy('path' in found ? found.path : '', [filter], clusters)
@@ -300,6 +305,7 @@ describe('our client makes of an answer what Envoy makes of it', { skip: 'skip' 
   after(async () => {
     await envoy?.stop()
     await client?.close()
+    await accepting?.close()
     await transport?.close(100)
     app?.closeAllConnections()
     app?.close()

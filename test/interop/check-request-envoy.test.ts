@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { after, before, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
 import { create, fromBinary, type JsonObject, toBinary, toJson } from '@bufbuild/protobuf'
-import { createGrpcTransport, type GrpcTransport } from '#src/extauthz/server/grpc-transport.ts'
+import { serveGrpc } from '#src/extauthz/server/transport.test.fixture.ts'
 import { CheckRequestSchema, CheckResponseSchema } from '#src/proto/gen/envoy/service/auth/v3/external_auth_pb.ts'
 import { authority, type Both, hosts, startBoth, type Which } from './both.ts'
 import { pairs } from './envoy.ts'
@@ -26,7 +26,7 @@ const wake = () => {
 }
 let answer: Uint8Array = new Uint8Array()
 let httpAnswer: { readonly status: number; readonly headers: string[] } = { status: 200, headers: [] }
-let grpc: GrpcTransport
+let grpc: Awaited<ReturnType<typeof serveGrpc>>
 let http: HttpServer
 let grpcPort = 0
 let httpPort = 0
@@ -34,7 +34,7 @@ let echo: Server
 const sockets = new Set<Socket>()
 
 before(async () => {
-  grpc = createGrpcTransport({
+  grpc = await serveGrpc({
     has: () => true,
     handle({ message }) {
       checks.push(toJson(CheckRequestSchema, fromBinary(CheckRequestSchema, message)))
@@ -42,7 +42,7 @@ before(async () => {
       return { kind: 'message', message: answer }
     },
   })
-  grpcPort = (await grpc.listen('127.0.0.1', 0)).port
+  grpcPort = grpc.port
   http = createHttpServer(async (request, response) => {
     let body = ''
     for await (const chunk of request.setEncoding('latin1')) body += chunk
@@ -79,7 +79,7 @@ before(async () => {
 
 after(async () => {
   for (const socket of sockets) socket.destroy()
-  await grpc?.close(0)
+  await grpc?.close()
   http?.closeAllConnections()
   http?.close()
   echo?.close()

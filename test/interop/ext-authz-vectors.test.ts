@@ -10,7 +10,8 @@ import { createOfflineKeySource } from '#src/authn/key-source.ts'
 import type { CheckClient } from '#src/extauthz/check.ts'
 import { createGrpcClient } from '#src/extauthz/client/grpc-client.ts'
 import { createHttpClient } from '#src/extauthz/client/http-client.ts'
-import { createGrpcTransport, type GrpcReply } from '#src/extauthz/server/grpc-transport.ts'
+import type { GrpcHandler, GrpcReply } from '#src/extauthz/server/grpc-transport.ts'
+import { serveGrpc } from '#src/extauthz/server/transport.test.fixture.ts'
 import { loadMesh } from '#src/mesh/load.ts'
 import type { CheckRequest } from '#src/proto/gen/envoy/service/auth/v3/external_auth_pb.ts'
 import { CheckRequestSchema, CheckResponseSchema } from '#src/proto/gen/envoy/service/auth/v3/external_auth_pb.ts'
@@ -36,7 +37,7 @@ let asked: { readonly line: string; readonly headers: http.IncomingHttpHeaders; 
 /** What the application got. */
 let received: { readonly url: string; readonly lines: readonly string[]; readonly body: string }[] = []
 
-const grpc = createGrpcTransport({
+const judge: GrpcHandler = {
   has: () => true,
   handle({ message }) {
     checks.push(fromBinary(CheckRequestSchema, message))
@@ -47,7 +48,8 @@ const grpc = createGrpcTransport({
       message: toBinary(CheckResponseSchema, create(CheckResponseSchema, grpcAnswer as Message)),
     }
   },
-})
+}
+let grpc: Awaited<ReturnType<typeof serveGrpc>>
 const http1 = http.createServer(async (request, response) => {
   asked.push({
     line: `${request.method} ${request.url}`,
@@ -68,7 +70,8 @@ const application = http.createServer(async (request, response) => {
 const ports = { grpc: 0, http: 0, application: 0 }
 
 before(async () => {
-  ports.grpc = (await grpc.listen('127.0.0.1', 0)).port
+  grpc = await serveGrpc(judge)
+  ports.grpc = grpc.port
   for (const [name, server] of [
     ['http', http1],
     ['application', application],
@@ -79,7 +82,7 @@ before(async () => {
   }
 })
 after(async () => {
-  await grpc.close(0)
+  await grpc.close()
   for (const server of [http1, application]) {
     server.closeAllConnections()
     server.close()

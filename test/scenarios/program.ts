@@ -78,6 +78,10 @@ export class Program {
     }
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal)
+  }
+
   /** Asks it to end, then makes it; resolves with the exit code. */
   async stop(): Promise<number | null> {
     if (!this.#over) this.#child.kill('SIGTERM')

@@ -155,3 +155,26 @@ test('an authorizer that moves is asked at its new place, and nothing is refused
   })
   assert.equal(await engineInUse(), 'moved')
 })
+
+test('an engine that loops takes neither the proxy nor its other requests down for good', async () => {
+  await change('applied', () => {
+    stage.write(
+      'files/engine-2.ts',
+      `import { type AuthorizerRequest, allow } from 'sallyport/extauthz'
+export default (request: AuthorizerRequest) => {
+  if (request.pathname === '/loop') for (;;) {}
+  return allow({ headers: { 'x-engine': 'careful' } })
+}
+`,
+    )
+  })
+  const from = up.lines.stderr.length
+  assert.equal((await ask(sidecarPort, '/loop')).status, 403)
+  // The proxy itself is not stuck: it refuses what it cannot ask about in time.
+  const refused = await ask(sidecarPort, '/data')
+  assert.ok([200, 403].includes(refused.status), String(refused.status))
+  await up.line('stderr', /a worker did not answer and was killed/, from)
+  const late = performance.now() + 20_000
+  while ((await ask(sidecarPort, '/data')).status !== 200) assert.ok(performance.now() < late)
+  assert.equal(await engineInUse(), 'careful')
+})

@@ -24,6 +24,23 @@ export function decisionWriter(args: Args, io: Io): (entry: DecisionLogEntry) =>
   }
 }
 
+/** Writes lines of JSON that were made elsewhere to stdout; `dropped` is how many were left out there before them. */
+export function lineWriter(io: Io): (lines: string, dropped: number) => void {
+  let missing = 0
+  return (lines, dropped) => {
+    missing += dropped
+    if (io.backlog() > MOST_WAITING) {
+      missing += lines.split('\n').length - 1
+      return
+    }
+    if (missing > 0) {
+      io.stderr(`${missing} decisions were not written: stdout is read too slowly\n`)
+      missing = 0
+    }
+    io.stdout(lines)
+  }
+}
+
 function textLine(entry: DecisionLogEntry, paint: Style): string {
   const { decision, request, responseStatus, policy, provider, details, workload } = entry
   const verdict = decision === 'allow' ? paint.green('allow') : paint.red('deny ')

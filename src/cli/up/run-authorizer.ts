@@ -1,21 +1,34 @@
+import { createAdmin } from '../../admin/index.ts'
 import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger } from '../../observe/log.ts'
+import { MetricsRegistry } from '../../observe/metrics.ts'
+import { renderSnapshot } from '../../observe/metrics-snapshot.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
-import { type Args, UsageError } from '../command.ts'
-import { readInput } from '../input.ts'
+import { readAdminPorts } from '../authorizer/admin-ports.ts'
+import { readDecisions, readSupervisorSettings, workerSettings } from '../authorizer/settings.ts'
+import { SupervisedAuthorizers } from '../authorizer/supervised-authorizers.ts'
+import { Supervisor } from '../authorizer/supervisor.ts'
+import { type Args, type Program, UsageError } from '../command.ts'
+import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
-import { Authorizers } from './authorizers.ts'
-import { createRunOpa } from './opa-program.ts'
+import { lineWriter } from './decisions.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 
 /** `sallyport authorizer`: serves every Authorizer of the files until it is told to stop. */
-export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
+export async function runAuthorizer(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
   const stop = io.stop
   const files = filesOf(args, io)
   const meshFiles = new MeshFiles(files, args.value('namespace'))
+  const { workers, stuckAfter, times } = readSupervisorSettings(args)
+  const keys = {
+    ca: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
+    proxy: proxyEnvironment(io),
+  }
+  const settings = { ...workerSettings(args, io, keys), decisions: readDecisions(args) }
+  const adminPorts = readAdminPorts(args)
   const read = async () => {
     const { mesh, diagnostics } = await meshFiles.load()
     return report(diagnostics, args, io, isError) ? null : mesh.authorizers
@@ -26,16 +39,11 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
   if (resources.length === 0)
     throw new UsageError('the files hold no Authorizer', 'kind: Authorizer, apiVersion: sallyport.dev/v1alpha1')
   const paint = style(io.color.stderr && !args.flag('no-color'))
-  const level = args.flag('verbose') ? 'debug' : 'info'
-  const logger = createLogger({ level, write: io.stderr, now: io.now, format: 'text' })
-  const authorizers = new Authorizers(logger, {
-    now: io.now,
-    keys: {
-      ca: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
-      proxy: proxyEnvironment(io),
-    },
-    runOpa: createRunOpa(io.env),
-  })
+  const logger = createLogger({ level: settings.level, write: io.stderr, now: io.now, format: 'text' })
+  const metrics = new MetricsRegistry()
+  const decisions = lineWriter(io)
+  const supervisor = new Supervisor({ workers, settings, logger, metrics, stuckAfter, decisions })
+  const authorizers = new SupervisedAuthorizers(supervisor, logger)
   try {
     const apply = async (wanted: typeof resources): Promise<boolean> => {
       const change = await authorizers.prepare(wanted)
@@ -44,6 +52,24 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
       return true
     }
     if (!(await apply(resources))) return EXIT.invalid
+    const admin = await createAdmin(
+      { ...adminPorts.addresses, admin: null, skipTakenPorts: adminPorts.skipTaken },
+      {
+        ready: () => authorizers.ready,
+        metrics: {
+          render: async () => {
+            const counted = await authorizers.metrics()
+            return metrics.render() + renderSnapshot(counted)
+          },
+        },
+        version,
+        config: () => null,
+      },
+    )
+    if (admin.kind === 'adminError')
+      throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
+    for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
+    for (const [part, { host, port }] of admin.addresses) logger.info('admin listening', { part, host, port })
     let current = resources
     const reload = async (same: () => Promise<boolean>) => {
       const next = await read()
@@ -62,9 +88,11 @@ export async function runAuthorizer(args: Args, io: Io): Promise<ExitCode> {
     io.stderr(`${paint.green('ready')}\n`)
     if (!stop.aborted) await new Promise((done) => stop.addEventListener('abort', done, { once: true }))
     watcher.close()
+    await authorizers.close(times)
+    await admin.close()
     return EXIT.ok
   } finally {
-    await authorizers.close()
+    await authorizers.close({ delay: 0, grace: 0 })
   }
 }
 

@@ -4,6 +4,7 @@ import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
+import { workerSettings } from '../authorizer/settings.ts'
 import { type Args, type Program, UsageError } from '../command.ts'
 import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
@@ -13,7 +14,6 @@ import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
 import { isGateway } from './gateways.ts'
 import { readCertificateOrigin } from './identities.ts'
-import { createRunOpa } from './opa-program.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
@@ -29,18 +29,20 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
   const placement = readPlacement(args)
   const ports = readPorts(args)
   const logger = loggerOf(args, io)
+  const jwksCa = await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io)))
+  const jwksProxy = proxyEnvironment(io)
   const options = {
     logger,
     now: io.now,
     certificates: readCertificateOrigin(args, io),
     dropEnvoyHeaders: args.flag('drop-envoy-headers'),
     providerHeaders: readProviderHeaders(args),
-    jwksCa: await Promise.all(args.values('jwks-ca').map((path) => readInput(path, io))),
-    jwksProxy: proxyEnvironment(io),
+    jwksCa,
+    jwksProxy,
     strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
     readyWhen: args.value('ready-when') === 'providers' ? ('providers' as const) : ('proxy' as const),
-    runOpa: createRunOpa(io.env),
+    worker: workerSettings(args, io, { ca: jwksCa, proxy: jwksProxy }),
   }
   const since = await look(files.watched)
   const plan = await readPlan(input, placement, args, io)
@@ -67,7 +69,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
       {
         ready: () => runtime.ready,
         notes: () => runtime.notes(),
-        metrics: runtime.metrics,
+        metrics: { render: () => runtime.renderMetrics() },
         version,
         config: () => summary(runtime.plan),
       },

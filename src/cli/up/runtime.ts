@@ -3,7 +3,6 @@ import { createHttpFetch } from '../../authn/http-fetch.ts'
 import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
 import { createTokenVerifier, type TokenVerifier } from '../../authn/jwt/token-verifier.ts'
-import type { RunOpa } from '../../extauthz/engines/rego/compile.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
@@ -11,13 +10,16 @@ import { findOutboundService } from '../../mesh/registry.ts'
 import type { Workload } from '../../mesh/workload.ts'
 import type { Logger } from '../../observe/log.ts'
 import { MetricsRegistry } from '../../observe/metrics.ts'
+import { renderSnapshot } from '../../observe/metrics-snapshot.ts'
 import { CompiledPolicies } from '../../proxy/compiled-policies.ts'
 import type { ProxyConfig, WorkloadIdentity } from '../../proxy/config.ts'
 import { configure, type LocalWorkload } from '../../proxy/configure.ts'
 import type { DecisionLogEntry } from '../../proxy/decision-log.ts'
 import { type ApplyResult, createProxy, type ProxyServer } from '../../proxy/proxy.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
-import { Authorizers } from './authorizers.ts'
+import type { WorkerSettings } from '../authorizer/messages.ts'
+import { SupervisedAuthorizers } from '../authorizer/supervised-authorizers.ts'
+import { Supervisor } from '../authorizer/supervisor.ts'
 import { type CertificateOrigin, Identities } from './identities.ts'
 import { ownAddress } from './own-address.ts'
 import { ProviderClients } from './provider-clients.ts'
@@ -32,11 +34,11 @@ export interface RuntimeOptions {
   readonly jwksProxy: ProxyEnvironment
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
-  /** Compiles the Rego of embedded authorizers. */
-  readonly runOpa: RunOpa
   readonly decisions: (entry: DecisionLogEntry) => void
   /** What has to be there before this is ready: what it serves, or also the providers that fail closed. */
   readonly readyWhen: 'proxy' | 'providers'
+  /** For the processes of embedded authorizers. */
+  readonly worker: WorkerSettings
   /** As in `ConfigureInput`. */
   readonly dropEnvoyHeaders: boolean
   /** As in `ConfigureInput`. */
@@ -56,11 +58,16 @@ export type RunProblem =
   /** `id` is that of the listener that cannot be opened. */
   | { readonly kind: 'listener'; readonly id: string; readonly message: string }
 
+/** Milliseconds after which a process of authorizers that does not answer is replaced. */
+const STUCK_AFTER = 5000
+/** Milliseconds for the checks under way at the end. */
+const GRACE = 5000
+
 /** Everything that `up` keeps running, and the one way to change it. */
 export class Runtime {
   readonly metrics = new MetricsRegistry()
   readonly #options: RuntimeOptions
-  readonly #authorizers: Authorizers
+  readonly #authorizers: SupervisedAuthorizers
   readonly #identities: Identities
   readonly #clients: ProviderClients
   readonly #keys: JwksCache
@@ -74,11 +81,15 @@ export class Runtime {
     this.#plan = plan
     this.#options = options
     const { logger } = options
-    this.#authorizers = new Authorizers(logger, {
-      now: options.now,
-      keys: { ca: options.jwksCa, proxy: options.jwksProxy },
-      runOpa: options.runOpa,
+    const supervisor = new Supervisor({
+      workers: 1,
+      settings: options.worker,
+      logger,
+      metrics: this.metrics,
+      stuckAfter: STUCK_AFTER,
+      decisions: () => {},
     })
+    this.#authorizers = new SupervisedAuthorizers(supervisor, logger)
     this.#identities = new Identities(options.certificates, logger, options.now, () => this.#renew())
     this.#clients = new ProviderClients({
       mesh: () => this.#plan.mesh,
@@ -108,6 +119,12 @@ export class Runtime {
     return this.#plan
   }
 
+  /** Prometheus text: of this process, and of those of authorizers. */
+  async renderMetrics(): Promise<string> {
+    const counted = await this.#authorizers.metrics()
+    return this.metrics.render() + renderSnapshot(counted)
+  }
+
   /** What does not work but keeps nothing from running: issuers whose keys cannot be fetched, providers that are gone. */
   notes(): readonly string[] {
     const gone = this.#clients.unreachable(this.#providers())
@@ -130,7 +147,7 @@ export class Runtime {
     await this.#queue
     await this.#proxy?.close()
     await this.#clients.close()
-    await this.#authorizers.close()
+    await this.#authorizers.close({ delay: 0, grace: GRACE })
     this.#keys.close()
     this.#identities.close()
   }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { MetricsRegistry } from '../../observe/metrics.ts'
+import { acceptSockets } from '../server/accept-sockets.ts'
+import { readGrpcListener } from '../server/listener-options.ts'
 import { denial } from '../server/verdict.ts'
 import { createEngine } from './engine.ts'
 import { collectingLogger, Folder, judgeOf, type Logged } from './engines.test.fixture.ts'
@@ -43,11 +46,18 @@ test('an answer that takes too long refuses, and so does one that never comes', 
 
 test('a served engine loads anew, and says what is wrong when it cannot', async (t) => {
   const path = folder.write('kept.mjs', 'export default () => ({ kind: "deny", status: 403, headers: {}, body: "" })')
-  const meta = { name: 'a', namespace: 'default', labels: {}, annotations: {}, createdAt: 0 }
-  const resource = { kind: 'Authorizer', meta, origin: null as never, http: null, timeout: 50 } as const
   const serving = await serveAuthorizer(
-    { ...resource, grpc: '127.0.0.1:0', engine: { kind: 'module', path } },
-    { logger },
+    {
+      name: 'default/a',
+      grpc: readGrpcListener('127.0.0.1:0'),
+      http: null,
+      timeout: 50,
+      engine: { kind: 'module', path },
+    },
+    {
+      ...{ logger, metrics: new MetricsRegistry(), decisionLog: null, onSpan: null, acceptSockets },
+      engines: {},
+    },
   )
   if (serving.kind === 'failed') assert.fail(serving.message)
   t.after(() => serving.served.close())

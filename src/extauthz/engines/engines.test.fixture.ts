@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Fields, Logger } from '../../observe/log.ts'
 import type { Verdict } from '../server/answer.ts'
-import { createJudge } from '../server/judge.ts'
+import { createJudge, unobserved } from '../server/judge.ts'
 import { type AuthorizerPeer, type RequestParts, requestFrom } from '../server/request.ts'
 import type { EngineLoading } from './engine.ts'
 
@@ -55,7 +55,7 @@ export function request({ headers = {}, attributes = {}, ...parts }: Asking = {}
 /** What a proxy would be told: through the same judge as in a server. */
 export function judgeOf(loading: EngineLoading, logger: Logger) {
   if (loading.kind === 'failed') throw new Error(loading.message)
-  const judge = createJudge(loading.checks, 1000, logger)
+  const judge = createJudge(loading.checks, 1000, logger, unobserved)
   return {
     ask: async (asking: Asking = {}): Promise<Verdict> => judge({ kind: 'request', request: request(asking) }),
     connect: async (principal = '', sni = ''): Promise<Verdict> => {

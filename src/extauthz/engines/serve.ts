@@ -1,23 +1,48 @@
 import type { Authorizer } from '../../mesh/authorizer.ts'
+import type { Logger } from '../../observe/log.ts'
+import type { MetricsRegistry } from '../../observe/metrics.ts'
+import type { Span } from '../../observe/trace-context.ts'
+import type { AcceptSockets } from '../server/accept-sockets.ts'
 import { deny } from '../server/answer.ts'
-import { createAuthorizer, type Listening } from '../server/authorizer.ts'
+import { defaultGrace, type Listening } from '../server/authorizer.ts'
+import { AuthorizerServer, type CloseTimes } from '../server/authorizer-server.ts'
+import { createDefaultTransport } from '../server/default-transport.ts'
 import type { Checks } from '../server/judge.ts'
+import { TlsFileError } from '../server/listener.ts'
+import type { DecisionLogOptions } from '../server/observe-checks.ts'
 import { createEngine, type EngineLoading, type EngineOptions } from './engine.ts'
+
+/** What is to be served: an `Authorizer` without its place in the files, so that it can go to another process. */
+export interface AuthorizerSpec extends Pick<Authorizer, 'grpc' | 'http' | 'timeout' | 'engine'> {
+  /** `NAMESPACE/NAME`. */
+  readonly name: string
+}
+
+/** What a process gives to each of its authorizers. */
+export interface ServeContext {
+  readonly logger: Logger
+  readonly metrics: MetricsRegistry
+  readonly decisionLog: DecisionLogOptions | null
+  readonly onSpan: ((span: Span) => void) | null
+  readonly acceptSockets: AcceptSockets
+  readonly engines: Omit<EngineOptions, 'logger'>
+}
 
 /** An embedded authorizer that is running. */
 export interface ServedAuthorizer {
   readonly listening: Listening
   /** Loads the engine's files anew; the engine that runs stays until the new one is used. */
   load(): Promise<LoadedEngine | FailedLoading>
-  close(): Promise<void>
+  close(times?: CloseTimes): Promise<void>
 }
+
+type Loaded = Extract<EngineLoading, { readonly kind: 'loaded' }>
+type FailedLoading = Extract<EngineLoading, { readonly kind: 'failed' }>
 
 /** Checks that wait for something may still look at what they were made with, until they are too late. */
 function retire({ close }: Loaded, timeout: number): void {
   if (close !== undefined) setTimeout(close, timeout + 1000).unref()
 }
-
-type Loaded = Extract<EngineLoading, { readonly kind: 'loaded' }>
 
 export interface LoadedEngine {
   readonly kind: 'loaded'
@@ -25,44 +50,42 @@ export interface LoadedEngine {
   use(): void
 }
 
-type FailedLoading = Extract<EngineLoading, { readonly kind: 'failed' }>
+/** What of a resource keeps it from running: its engine's files, an address, or the files of its certificates. */
+export type ServeProblem = 'engine' | 'grpc' | 'http' | 'grpcTls' | 'httpTls'
 
 export type Serving =
   | { readonly kind: 'serving'; readonly served: ServedAuthorizer }
-  /** `engine`: its files cannot be loaded. `listen`: an address is taken or no address of this machine. */
-  | (FailedLoading & { readonly what: 'engine' | 'listen' })
+  | (FailedLoading & { readonly what: ServeProblem })
 
-/**
- * Starts an `Authorizer` resource: it listens only once its engine has been loaded. `makeRoom` is called in between, to
- * end what has its addresses. `runOpa` compiles Rego.
- */
-export async function serveAuthorizer(
-  resource: Authorizer,
-  options: EngineOptions,
-  makeRoom: () => Promise<void> = async () => {},
-): Promise<Serving> {
-  const engine = createEngine(resource.engine, options)
+/** Starts an authorizer: it listens only once its engine has been loaded. */
+export async function serveAuthorizer(spec: AuthorizerSpec, context: ServeContext): Promise<Serving> {
+  const { logger, engines } = context
+  const engine = createEngine(spec.engine, { ...engines, logger })
   const first = await engine.load()
   if (first.kind === 'failed') {
     engine.close()
     return { ...first, what: 'engine' }
   }
-  await makeRoom()
   let used = first
   let checks: Checks = first.checks
   /** Loaded, and nobody has said yet whether it is to be used. */
   let next: Loaded | null = null
-  const server = createAuthorizer({
-    check: (request) => checks.check(request),
-    checkConnection: (connection) => checks.checkConnection?.(connection) ?? deny(),
-    timeout: resource.timeout,
-    logger: options.logger,
-  })
+  const server = new AuthorizerServer(
+    {
+      check: (request) => checks.check(request),
+      checkConnection: (connection) => checks.checkConnection?.(connection) ?? deny(),
+    },
+    {
+      ...context,
+      name: spec.name,
+      engine: spec.engine.kind,
+      timeout: spec.timeout,
+      serving: true,
+      createGrpcTransport: createDefaultTransport,
+    },
+  )
   try {
-    const listening = await server.listen({
-      ...(resource.grpc === null ? {} : { grpc: resource.grpc }),
-      ...(resource.http === null ? {} : { http: resource.http }),
-    })
+    const listening = await server.listen(spec.grpc, spec.http)
     return {
       kind: 'serving',
       served: {
@@ -77,18 +100,22 @@ export async function serveAuthorizer(
             next = null
             used = loading
             checks = loading.checks
-            retire(before, resource.timeout)
+            retire(before, spec.timeout)
           }
           return { kind: 'loaded', use }
         },
-        async close() {
-          await server.close()
+        async close(times = { delay: 0, grace: defaultGrace }) {
+          await server.close(times)
           engine.close()
+          used.close?.()
         },
       },
     }
   } catch (error) {
     engine.close()
-    return { kind: 'failed', what: 'listen', message: error instanceof Error ? error.message : String(error) }
+    first.close?.()
+    const message = error instanceof Error ? error.message : String(error)
+    const at = server.failedListener ?? 'grpc'
+    return { kind: 'failed', what: error instanceof TlsFileError ? `${at}Tls` : at, message }
   }
 }

@@ -1,26 +1,24 @@
-import type { AddressInfo, Server } from 'node:net'
+import { type ListenAddress, parseListenAddress } from '../../mesh/listen-address.ts'
 
+/** Where a server listens. */
 export interface Address {
+  /** Empty for a unix socket. */
   readonly host: string
+  /** 0 for a unix socket. */
   readonly port: number
+  /** The file of a unix socket; absent for TCP. */
+  readonly path?: string
 }
 
-/** `host:port` or `[v6]:port`. Null when it is neither: a port alone would listen on every interface unasked. */
-export function parseAddress(text: string): Address | null {
-  const match = /^(?:\[([0-9A-Fa-f:.]+)\]|([^:[\]/\s]+)):([0-9]{1,5})$/.exec(text)
-  if (match === null) return null
-  const port = Number(match[3])
-  return port > 65535 ? null : { host: (match[1] ?? match[2]) as string, port }
+/** Throws TypeError on what is no address, with what to write. */
+export function readListenAddress(text: string): ListenAddress {
+  const parsed = parseListenAddress(text)
+  if (parsed.kind === 'invalid') throw new TypeError(`listen: '${text}' is no address; ${parsed.help}`)
+  return parsed
 }
 
-/** Resolves with where the server listens, which tells the port when 0 was asked for; rejects when it cannot. */
-export function listenOn(server: Server, host: string, port: number): Promise<Address> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen({ host, port }, () => {
-      server.removeListener('error', reject)
-      const { address, port } = server.address() as AddressInfo
-      resolve({ host: address, port })
-    })
-  })
+/** `host:port`, `[v6]:port` or `unix:/path`. */
+export function printAddress({ host, port, path }: Address): string {
+  if (path !== undefined) return `unix:${path}`
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }

@@ -1,5 +1,5 @@
 import { grpcStatus, parseGrpcTimeout } from '../grpc-framing.ts'
-import type { GrpcHandler } from './grpc-transport.ts'
+import type { GrpcHandler, GrpcRefusal, GrpcStreamingMethod } from './grpc-transport.ts'
 
 /** What the fields of a request say of a call, before its message is looked at. */
 export type CallHead =
@@ -10,12 +10,14 @@ export type CallHead =
       readonly timeout: number | null
       /** How the message would be compressed: `identity` when nothing is said. */
       readonly encoding: string
+      /** Null: it is unary. */
+      readonly method: GrpcStreamingMethod | null
     }
   | { readonly kind: 'http'; readonly status: number }
-  | { readonly kind: 'grpc'; readonly status: number; readonly text: string }
+  | { readonly kind: 'grpc'; readonly status: number; readonly text: string; readonly why: GrpcRefusal }
 
 /** `fields` are names and values in turn. */
-export function readHead(fields: readonly string[], handler: Pick<GrpcHandler, 'has'>): CallHead {
+export function readHead(fields: readonly string[], handler: GrpcHandler): CallHead {
   let method = ''
   let path = ''
   let contentType = ''
@@ -44,7 +46,13 @@ export function readHead(fields: readonly string[], handler: Pick<GrpcHandler, '
   }
   if (method !== 'POST') return { kind: 'http', status: 405 }
   if (!/^application\/grpc(?:\+proto)?(?:;|$)/.test(contentType)) return { kind: 'http', status: 415 }
-  if (!handler.has(path)) return { kind: 'grpc', status: grpcStatus.unimplemented, text: 'there is no such method' }
-  if (timeout === 'malformed') return { kind: 'grpc', status: grpcStatus.internal, text: 'malformed grpc-timeout' }
-  return { kind: 'call', path, timeout, encoding }
+  const unary = handler.has(path)
+  const streaming = unary ? null : (handler.streaming?.(path) ?? null)
+  if (!unary && streaming === null) {
+    return { kind: 'grpc', status: grpcStatus.unimplemented, text: 'there is no such method', why: 'unknown_method' }
+  }
+  if (timeout === 'malformed') {
+    return { kind: 'grpc', status: grpcStatus.internal, text: 'malformed grpc-timeout', why: 'malformed' }
+  }
+  return { kind: 'call', path, timeout, encoding, method: streaming }
 }

@@ -1,15 +1,17 @@
-import { Buffer } from 'node:buffer'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { type Address, listenOn } from './address.ts'
-import { type HttpAnswer, httpAnswer } from './http-answer.ts'
+import type { Buffer } from 'node:buffer'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { httpAnswer } from './http-answer.ts'
+import { sendAnswer, sendStatus } from './http-reply.ts'
+import { httpRequest } from './http-request.ts'
 import type { Judge } from './judge.ts'
-import { type Attributes, type AuthorizerPeer, type AuthorizerRequest, requestFrom } from './request.ts'
-import type { Line } from './verdict.ts'
+import type { Verdict } from './verdict.ts'
 
 export interface HttpServerLimits {
   readonly maxBodyBytes: number
   /** Checks at a time, over all connections; more are refused with 503. */
   readonly maxChecks: number
+  /** Kept by whoever accepts the connections. */
   readonly maxConnections: number
   /** Bytes of checks at a time, over all connections. */
   readonly maxBufferedBytes: number
@@ -28,128 +30,160 @@ export const defaultHttpLimits: HttpServerLimits = {
   idleTimeout: 15 * 60_000,
 }
 
-/** The HTTP form of the check: whatever request arrives is the one that is asked about. */
-export interface HttpAuthorizerServer {
-  listen(host: string, port: number): Promise<Address>
-  close(grace: number): Promise<void>
+/** Why a request was refused before it was judged. */
+export type HttpRefusal = 'calls' | 'buffered' | 'size'
+
+export interface HttpEvents {
+  refused(why: HttpRefusal): void
 }
 
-/** The connection is the proxy's, so that its address says nothing about the client's. */
-const unknownPeer: AuthorizerPeer = { ip: '', port: 0, principal: '' }
+/** The HTTP form of the check, on connections that others accept: whatever request arrives is asked about. */
+export interface HttpAuthorizerServer {
+  accept(socket: Duplex): { drain(grace: number | null): void }
+  /** From now on every connection ends with its next answer, so that callers open new ones elsewhere. */
+  refuseKeepAlive(): void
+  /** Ends connections after the check under way, or after `grace` milliseconds. */
+  close(grace: number): Promise<void>
+}
 
 export function createHttpAuthorizerServer(
   judge: Judge,
   limits: HttpServerLimits = defaultHttpLimits,
+  events: HttpEvents = { refused() {} },
 ): HttpAuthorizerServer {
-  const server = createServer({ keepAlive: true }, (message, response) => receive(message, response))
-  server.maxConnections = limits.maxConnections
-  server.requestTimeout = limits.readTimeout
-  server.keepAliveTimeout = limits.idleTimeout
-  let checks = 0
-  let buffered = 0
-  let closing = false
+  return new HttpServer(judge, limits, events)
+}
 
-  function receive(message: IncomingMessage, response: ServerResponse): void {
+/** A connection, how many requests are under way on it, and whether there was any. */
+interface Connection {
+  requests: number
+  used: boolean
+  draining: boolean
+}
+
+/** Milliseconds for the request of a connection that was made just before the end. */
+const firstRequest = 500
+
+class HttpServer implements HttpAuthorizerServer {
+  readonly #judge: Judge
+  readonly #limits: HttpServerLimits
+  readonly #events: HttpEvents
+  readonly #server: Server
+  readonly #connections = new Map<Duplex, Connection>()
+  #checks = 0
+  #buffered = 0
+  #lastAnswers = false
+  #closing: { readonly empty: () => void } | null = null
+
+  constructor(judge: Judge, limits: HttpServerLimits, events: HttpEvents) {
+    this.#judge = judge
+    this.#limits = limits
+    this.#events = events
+    const options = { keepAlive: true, connectionsCheckingInterval: Math.min(1000, limits.readTimeout) }
+    this.#server = createServer(options, (message, response) => this.#receive(message, response))
+    this.#server.requestTimeout = limits.readTimeout
+    this.#server.headersTimeout = limits.readTimeout
+    this.#server.keepAliveTimeout = limits.idleTimeout
+    // Connections come from elsewhere, but node:http looks for late requests only once it listens.
+    this.#server.emit('listening')
+  }
+
+  accept(socket: Duplex): { drain(grace: number | null): void } {
+    const connection: Connection = { requests: 0, used: false, draining: this.#lastAnswers }
+    this.#connections.set(socket, connection)
+    // Once it closes, nobody else will end this one.
+    if (this.#closing !== null) drain(socket, connection, firstRequest)
+    socket.on('error', () => {})
+    socket.once('close', () => {
+      this.#connections.delete(socket)
+      if (this.#connections.size === 0) this.#closing?.empty()
+    })
+    this.#server.emit('connection', socket)
+    return { drain: (grace) => drain(socket, connection, grace) }
+  }
+
+  refuseKeepAlive(): void {
+    this.#lastAnswers = true
+    for (const connection of this.#connections.values()) connection.draining = true
+  }
+
+  async close(grace: number): Promise<void> {
+    const closed = new Promise<void>((empty) => {
+      this.#closing = { empty }
+      if (this.#connections.size === 0) empty()
+    })
+    for (const [socket, connection] of this.#connections) drain(socket, connection, grace)
+    await closed
+    this.#server.close()
+  }
+
+  #receive(message: IncomingMessage, response: ServerResponse): void {
     response.on('error', () => {})
     message.on('error', () => {})
-    if (closing) response.shouldKeepAlive = false
-    if (checks >= limits.maxChecks) {
-      reject(message, response, 503)
+    const connection = this.#connections.get(message.socket)
+    if (connection === undefined || connection.draining) response.shouldKeepAlive = false
+    if (connection !== undefined) {
+      connection.requests++
+      connection.used = true
+    }
+    response.once('close', () => {
+      if (connection !== undefined) connection.requests--
+    })
+    if (this.#checks >= this.#limits.maxChecks) {
+      this.#reject(message, response, 503, 'calls')
       return
     }
-    checks++
-    const abort = new AbortController()
+    this.#checks++
     const chunks: Buffer[] = []
     let length = 0
     response.once('close', () => {
-      checks--
-      buffered -= length
+      this.#checks--
+      this.#buffered -= length
       length = 0
-      abort.abort()
     })
     message.on('data', (chunk: Buffer) => {
       if (response.headersSent || response.closed) return
       chunks.push(chunk)
       length += chunk.length
-      buffered += chunk.length
-      if (length > limits.maxBodyBytes) reject(message, response, 413)
-      else if (buffered > limits.maxBufferedBytes) reject(message, response, 503)
+      this.#buffered += chunk.length
+      if (length > this.#limits.maxBodyBytes) this.#reject(message, response, 413, 'size')
+      else if (this.#buffered > this.#limits.maxBufferedBytes) this.#reject(message, response, 503, 'buffered')
     })
-    message.once('end', async () => {
+    message.once('end', () => {
       if (response.headersSent || response.closed) return
-      const request = readHttpRequest(message, Buffer.concat(chunks), abort.signal)
-      answer(response, httpAnswer(await judge({ kind: 'request', request }, 'http'), request))
+      const request = httpRequest(message, response, chunks)
+      const verdict = this.#judge({ kind: 'request', request }, 'http')
+      const answer = (settled: Verdict) => {
+        if (connection?.draining === true) response.shouldKeepAlive = false
+        sendAnswer(response, httpAnswer(settled, request))
+      }
+      if (verdict instanceof Promise) void verdict.then(answer)
+      else answer(verdict)
     })
   }
 
-  return {
-    listen: (host, port) => listenOn(server, host, port),
-    close: async (grace) => {
-      closing = true
-      if (!server.listening) return
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      server.closeIdleConnections()
-      const timer = setTimeout(() => server.closeAllConnections(), grace)
-      await closed
-      clearTimeout(timer)
-    },
+  #reject(message: IncomingMessage, response: ServerResponse, status: number, why: HttpRefusal): void {
+    this.#events.refused(why)
+    sendStatus(message, response, status)
   }
 }
 
-/** The head of a request, as node:http has it. */
-export type HttpHead = Pick<IncomingMessage, 'method' | 'url' | 'httpVersion' | 'rawHeaders' | 'headers'>
-
-export function readHttpRequest(message: HttpHead, body: Uint8Array, signal: AbortSignal): AuthorizerRequest {
-  const lines: Line[] = []
-  const { rawHeaders } = message
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = (rawHeaders[i] as string).toLowerCase()
-    if (name !== 'host') lines.push([name, Buffer.from(rawHeaders[i + 1] as string, 'latin1').toString('utf8')])
+/** Ends after the request that is under way, or about to come. */
+function drain(socket: Duplex, connection: Connection, grace: number | null): void {
+  connection.draining = true
+  const idle = connection.requests === 0
+  if (idle && connection.used) {
+    socket.destroy()
+    return
   }
-  return requestFrom({
-    method: message.method ?? '',
-    path: message.url ?? '',
-    host: message.headers.host ?? '',
-    scheme: '',
-    protocol: `HTTP/${message.httpVersion}`,
-    lines,
-    body,
-    source: unknownPeer,
-    destination: unknownPeer,
-    contextExtensions: {},
-    time: Date.now(),
-    signal,
-    attributes: () => attributes(message, lines, body),
-  })
-}
-
-/** What the HTTP form tells, under the names of the gRPC form. */
-function attributes(message: HttpHead, lines: readonly Line[], body: Uint8Array): Attributes {
-  const headers: Record<string, string> = Object.create(null)
-  for (const [name, value] of lines) headers[name] = headers[name] === undefined ? value : `${headers[name]},${value}`
-  const http = {
-    method: message.method ?? '',
-    path: message.url ?? '',
-    host: message.headers.host ?? '',
-    protocol: `HTTP/${message.httpVersion}`,
-    headers,
-    ...(body.length === 0 ? {} : { size: String(body.length), body: Buffer.from(body).toString('utf8') }),
+  const end = (limit: number, act: () => void) => {
+    const timer = setTimeout(act, limit)
+    socket.once('close', () => clearTimeout(timer))
   }
-  return { request: { time: new Date().toISOString(), http } }
-}
-
-function answer(response: ServerResponse, { status, rawHeaders, body }: HttpAnswer): void {
-  if (response.headersSent || response.closed) return
-  const bodiless = status === 204 || status === 304
-  // Neither Connection nor Keep-Alive: a proxy that relays the headers of a denial would pass them on.
-  if (response.shouldKeepAlive) response.removeHeader('connection')
-  response.writeHead(status, bodiless ? [...rawHeaders] : [...rawHeaders, 'content-length', String(body.length)])
-  response.end(bodiless ? undefined : body)
-}
-
-function reject(message: IncomingMessage, response: ServerResponse, status: number): void {
-  response.shouldKeepAlive = false
-  response.writeHead(status, ['content-length', '0', 'connection', 'close'])
-  response.end()
-  message.resume()
+  const force = () => {
+    if (grace !== null) end(grace, () => socket.destroy())
+  }
+  if (!idle) force()
+  else
+    end(Math.min(firstRequest, grace ?? firstRequest), () => (connection.requests === 0 ? socket.destroy() : force()))
 }

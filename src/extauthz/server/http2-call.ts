@@ -1,15 +1,24 @@
-import { Buffer } from 'node:buffer'
-import { ErrorCode } from '../../http2/frames.ts'
-import type { Http2Stream, StreamEvents } from '../../http2/stream.ts'
-import { encodeGrpcMessage, type Framing, frameMessage, grpcStatus, MessageReader } from '../grpc-framing.ts'
+import type { Buffer } from 'node:buffer'
+import type { Http2Stream } from '../../http2/stream.ts'
+import { type Framing, frameMessage, grpcStatus, MessageReader } from '../grpc-framing.ts'
 import type { CallHead } from './grpc-head.ts'
-import type { GrpcCall, GrpcHandler, GrpcReply, GrpcTransportLimits } from './grpc-transport.ts'
+import type {
+  GrpcCall,
+  GrpcHandler,
+  GrpcRefusal,
+  GrpcReply,
+  GrpcTransportEvents,
+  GrpcTransportLimits,
+} from './grpc-transport.ts'
+import { type Expiring, REPLY, refuseCall } from './http2-reply.ts'
 
 /** What all connections of a server have in common. */
 export interface CallContext {
   readonly handler: GrpcHandler
   readonly limits: GrpcTransportLimits
+  readonly events: GrpcTransportEvents
   calls: number
+  streamingCalls: number
   bufferedBytes: number
   /** Milliseconds of the last sweep. */
   now: number
@@ -17,14 +26,8 @@ export interface CallContext {
 
 type AcceptedHead = Extract<CallHead, { kind: 'call' }>
 
-const REPLY: readonly string[] = [':status', '200', 'content-type', 'application/grpc']
 const OK: readonly string[] = ['grpc-status', '0']
 const PREFIX = 5
-
-/** Streams that whoever sweeps looks at. */
-export interface Expiring extends StreamEvents {
-  expire(now: number, limits: GrpcTransportLimits): void
-}
 
 /** One call from its head to its reply. */
 export class Call implements Expiring, GrpcCall {
@@ -88,7 +91,7 @@ export class Call implements Expiring, GrpcCall {
     context.bufferedBytes += to - from
     const within = this.#reader.push(bytes.subarray(from, to))
     if (context.bufferedBytes > context.limits.maxBufferedBytes) {
-      this.#refuse(grpcStatus.resourceExhausted, 'too many bytes at a time')
+      this.#refuse('buffered', grpcStatus.resourceExhausted, 'too many bytes at a time')
     } else if (!within || ended) this.#finish(this.#reader.finish())
   }
 
@@ -104,7 +107,7 @@ export class Call implements Expiring, GrpcCall {
   expire(now: number, { readTimeout }: GrpcTransportLimits): void {
     if (!this.#reading) return
     const most = Math.min(readTimeout, this.#head.timeout ?? Number.POSITIVE_INFINITY)
-    if (now - this.#begunAt > most) this.#refuse(grpcStatus.deadlineExceeded, 'the deadline passed')
+    if (now - this.#begunAt > most) this.#refuse('deadline', grpcStatus.deadlineExceeded, 'the deadline passed')
   }
 
   #finish(framing: Framing): void {
@@ -114,14 +117,19 @@ export class Call implements Expiring, GrpcCall {
         this.#handle(framing.message)
         return
       case 'compressed':
-        if (this.#head.encoding === 'identity') this.#refuse(grpcStatus.internal, 'compressed without grpc-encoding')
-        else this.#refuse(grpcStatus.unimplemented, 'no compression is supported')
+        if (this.#head.encoding === 'identity')
+          this.#refuse('malformed', grpcStatus.internal, 'compressed without grpc-encoding')
+        else this.#refuse('malformed', grpcStatus.unimplemented, 'no compression is supported')
         return
       case 'tooLarge':
-        this.#refuse(grpcStatus.resourceExhausted, `message above ${this.#context.limits.maxMessageBytes} bytes`)
+        this.#refuse(
+          'size',
+          grpcStatus.resourceExhausted,
+          `message above ${this.#context.limits.maxMessageBytes} bytes`,
+        )
         return
       case 'malformed':
-        this.#refuse(grpcStatus.internal, 'not one complete message')
+        this.#refuse('malformed', grpcStatus.internal, 'not one complete message')
         return
       default:
         framing satisfies never
@@ -137,7 +145,7 @@ export class Call implements Expiring, GrpcCall {
     }
     if (this.#deadline !== 0) {
       this.#timer = setTimeout(
-        () => this.#refuse(grpcStatus.deadlineExceeded, 'the deadline passed'),
+        () => this.#refuse('deadline', grpcStatus.deadlineExceeded, 'the deadline passed'),
         Math.max(1, this.#deadline - performance.now()),
       )
     }
@@ -147,7 +155,8 @@ export class Call implements Expiring, GrpcCall {
   #answer(reply: GrpcReply): void {
     if (this.#ended) return
     if (reply.kind === 'status') {
-      this.#refuse(reply.status, reply.text)
+      this.#end()
+      refuseCall(this.#stream, reply.status, reply.text, this.#context.now)
       return
     }
     this.#end()
@@ -155,8 +164,9 @@ export class Call implements Expiring, GrpcCall {
     this.#stream.send(frameMessage(reply.message), OK)
   }
 
-  #refuse(status: number, text: string): void {
+  #refuse(why: GrpcRefusal, status: number, text: string): void {
     if (this.#ended) return
+    this.#context.events.refused(why)
     this.#stopReading()
     this.#end()
     refuseCall(this.#stream, status, text, this.#context.now)
@@ -191,48 +201,4 @@ function readWhole(bytes: Buffer, from: number, to: number, most: number): Frami
   if (length > most) return { kind: 'tooLarge' }
   if (to - from !== PREFIX + length) return { kind: 'malformed' }
   return { kind: 'message', message: bytes.subarray(from + PREFIX, to) }
-}
-
-/** A status without a message: trailers only. */
-export function refuseCall(stream: Http2Stream, status: number, text: string, now: number): void {
-  const fields = [...REPLY, 'grpc-status', String(status), 'grpc-message', encodeGrpcMessage(text)]
-  if (status === grpcStatus.unimplemented) fields.push('grpc-accept-encoding', 'identity')
-  refuseStream(stream, fields, now)
-}
-
-export function refuseHttp(stream: Http2Stream, status: number, now: number): void {
-  stream.events = new Refused(stream, now)
-  stream.sendFields([':status', String(status), 'content-type', 'text/plain'])
-  stream.send(ONLY_GRPC, 'end')
-}
-
-const ONLY_GRPC = Buffer.from('gRPC only: POST with content-type application/grpc\n')
-
-/**
- * Answered before the request was whole. What still comes of it is thrown away, and its window is not refilled; a caller
- * that does not end it is cut off in time.
- */
-class Refused implements Expiring {
-  readonly #stream: Http2Stream
-  readonly #begunAt: number
-
-  constructor(stream: Http2Stream, now: number) {
-    this.#stream = stream
-    this.#begunAt = now
-  }
-
-  fields(): void {}
-  data(): void {}
-  trailers(): void {}
-  reset(): void {}
-
-  expire(now: number, { readTimeout }: GrpcTransportLimits): void {
-    // RFC 9113, section 8.1: nothing is wrong, but the rest is not wanted.
-    if (now - this.#begunAt > readTimeout) this.#stream.reset(ErrorCode.noError)
-  }
-}
-
-function refuseStream(stream: Http2Stream, fields: readonly string[], now: number): void {
-  stream.events = new Refused(stream, now)
-  stream.sendFields(fields, true)
 }

@@ -8,9 +8,9 @@ import { failure } from '../client/failure.ts'
 import { createHttpRules } from '../client/http-rules.ts'
 import { grpcStatus } from '../grpc-framing.ts'
 import type { JsonObject } from './answer.ts'
-import { checkPath, createGrpcService } from './grpc-service.ts'
+import { checkPath, createCheckService } from './grpc-service.ts'
 import { httpAnswer } from './http-answer.ts'
-import { readHttpRequest } from './http-server.ts'
+import { readHttpRequest } from './http-request.ts'
 import type { Judge } from './judge.ts'
 import type { Verdict } from './verdict.ts'
 
@@ -33,7 +33,7 @@ const nothing: JsonObject = Object.freeze({})
 /** Asks over the messages of the gRPC form, from the caller's encoder to its parser, without a connection. */
 export async function askOverGrpc(judge: Judge, request: CheckRequest, additions: Additions): Promise<Answered> {
   const message = withAdditions(encodeCheckRequest(request, { packAsBytes: true }), additions)
-  const service = createGrpcService(judge, () => true)
+  const service = createCheckService(judge)
   const reply = await service.handle({ path: checkPath, message, timeout: null, signal: nobodyLeaves })
   if (reply.kind === 'status') {
     const reason = reply.status === grpcStatus.deadlineExceeded ? 'timeout' : 'unavailable'

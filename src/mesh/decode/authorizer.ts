@@ -1,8 +1,8 @@
-import { dirname, isAbsolute, join } from 'node:path'
 import type { Authorizer, AuthorizerEngine } from '../authorizer.ts'
 import { placed } from '../authorizer.ts'
 import type { Meta, Origin } from '../resource.ts'
-import type { Cursor } from './cursor.ts'
+import { grpcListener, httpListener } from './authorizer-listener.ts'
+import { besideDocument } from './beside-document.ts'
 import { map, string } from './decoder.ts'
 import { duration } from './duration.ts'
 import { cedar, cel, istio } from './engines.ts'
@@ -11,17 +11,6 @@ import { customResource } from './meta.ts'
 import { optional, record, required } from './record.ts'
 
 const DEFAULT_TIMEOUT = 1000
-
-const listen = map(string, (text, at): string | undefined => {
-  const parts = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):([0-9]{1,5})$/.exec(text)
-  if (parts !== null && Number(parts[2]) <= 65535) return text
-  at.report('SP106', `\`${text}\` is not an address to listen on`, {
-    help: 'write HOST:PORT: `127.0.0.1:9191`',
-  })
-  return undefined
-})
-
-const listener = map(record({ listen: required(listen) }), (value) => value.listen)
 
 const DEFAULT_QUERY = 'data.envoy.authz.allow'
 
@@ -68,14 +57,10 @@ const engine = map(
   },
 )
 
-function besideDocument(path: string, at: Cursor): string {
-  return isAbsolute(path) ? path : join(dirname(at.decoding.document.file), path)
-}
-
 const spec = map(
   record({
-    grpc: optional(listener, null),
-    http: optional(listener, null),
+    grpc: optional(grpcListener, null),
+    http: optional(httpListener, null),
     timeout: optional(duration, DEFAULT_TIMEOUT),
     engine: required(engine),
   }),

@@ -1,0 +1,163 @@
+import type { Duplex } from 'node:stream'
+import type { Http2Connection } from '../../http2/connection.ts'
+import { closeConnection, speakOver } from '../../http2/over-socket.ts'
+import type { Http2Stream } from '../../http2/stream.ts'
+import { grpcStatus } from '../grpc-framing.ts'
+import { type CallHead, readHead } from './grpc-head.ts'
+import type { GrpcConnection } from './grpc-transport.ts'
+import { Call, type CallContext } from './http2-call.ts'
+import { type Expiring, refuseCall, refuseHttp } from './http2-reply.ts'
+import { StreamingCall } from './http2-streaming-call.ts'
+
+/** Milliseconds that a caller may take to acknowledge the first GOAWAY. */
+const DRAIN_PAUSE = 1000
+
+/** A caller's connection with its calls: its age, its PINGs, and its end. */
+export class ServerConnection implements GrpcConnection {
+  readonly #connection: Http2Connection
+  readonly #context: CallContext
+  readonly #streaming = new Set<StreamingCall>()
+  readonly #timers = new Set<NodeJS.Timeout>()
+  /** When there was a call last, as exact as the sweeps are. */
+  #usedAt: number
+  /** When it is told to go. */
+  readonly #oldAt: number
+  /** When the next PING is due, and until when the last must be answered; 0 when it is. */
+  #pingAt: number
+  #answerBy = 0
+  #drain: 'none' | 'announced' | 'refusing' = 'none'
+  /** Most calls have the same head. */
+  #lastFields: readonly string[] | null = null
+  #lastHead: CallHead | null = null
+
+  constructor(socket: Duplex, context: CallContext, closed: () => void) {
+    this.#context = context
+    const { maxConnectionAge, keepaliveTime, maxStreamsPerConnection } = context.limits
+    const { now } = context
+    this.#usedAt = now
+    this.#pingAt = now + keepaliveTime
+    // Connections that began together must not all come back together.
+    this.#oldAt =
+      maxConnectionAge === null ? Number.POSITIVE_INFINITY : now + maxConnectionAge * (0.9 + Math.random() / 5)
+    // A caller that has said its last word wants no answer any more.
+    socket.allowHalfOpen = false
+    this.#connection = speakOver(
+      socket,
+      'server',
+      { streams: maxStreamsPerConnection },
+      {
+        request: (stream, fields, ended) => this.#request(stream, fields, ended),
+        goingAway: () => this.drain(null),
+        idle: () => {
+          if (this.#drain === 'refusing') this.destroy()
+        },
+        closed: () => {
+          for (const timer of this.#timers) clearTimeout(timer)
+          this.#timers.clear()
+          closed()
+        },
+      },
+    )
+  }
+
+  drain(grace: number | null): void {
+    if (this.#drain !== 'none' || this.#connection.closed) return
+    this.#drain = 'announced'
+    const refuse = () => {
+      clearTimeout(timer)
+      if (this.#drain !== 'announced' || this.#connection.closed) return
+      this.#drain = 'refusing'
+      for (const call of this.#streaming) call.end(grpcStatus.unavailable, 'the connection is drained')
+      this.#connection.goAway()
+      this.#connection.flush()
+      if (this.#connection.open === 0) this.destroy()
+    }
+    // A caller that closes at the first one never answers the PING.
+    const timer = this.#after(DRAIN_PAUSE, refuse)
+    this.#connection.announceGoAway()
+    this.#connection.ping(refuse)
+    this.#connection.flush()
+    if (grace !== null) this.#after(grace, () => this.destroy())
+  }
+
+  destroy(): void {
+    closeConnection(this.#connection)
+  }
+
+  sweep(now: number): void {
+    const { limits } = this.#context
+    const connection = this.#connection
+    if (connection.open > 0) {
+      this.#usedAt = now
+      for (const { events } of connection.streams()) (events as Expiring | null)?.expire(now, limits)
+    } else if (now - this.#usedAt > limits.idleTimeout) this.drain(limits.keepaliveTimeout)
+    if (now > this.#oldAt) this.drain(limits.maxConnectionAgeGrace)
+    if (this.#answerBy !== 0 && now > this.#answerBy) this.destroy()
+    else if (now > this.#pingAt && this.#answerBy === 0) this.#ping(now)
+  }
+
+  #ping(now: number): void {
+    const { keepaliveTime, keepaliveTimeout } = this.#context.limits
+    this.#answerBy = now + keepaliveTimeout
+    this.#connection.ping(() => {
+      this.#answerBy = 0
+      this.#pingAt = performance.now() + keepaliveTime
+    })
+    this.#connection.flush()
+  }
+
+  #request(stream: Http2Stream, fields: readonly string[], ended: boolean): void {
+    const context = this.#context
+    if (fields !== this.#lastFields) {
+      this.#lastHead = readHead(fields, context.handler)
+      this.#lastFields = fields
+    }
+    const head = this.#lastHead as CallHead
+    if (context.calls >= context.limits.maxCalls) {
+      context.events.refused('calls')
+      refuseCall(stream, grpcStatus.resourceExhausted, 'too many calls at a time', context.now)
+      return
+    }
+    switch (head.kind) {
+      case 'call':
+        if (head.method === null) new Call(stream, head, context, ended)
+        else this.#stream(stream, head, ended)
+        return
+      case 'grpc':
+        context.events.refused(head.why)
+        refuseCall(stream, head.status, head.text, context.now)
+        return
+      case 'http':
+        refuseHttp(stream, head.status, context.now)
+        return
+      default:
+        head satisfies never
+    }
+  }
+
+  #stream(stream: Http2Stream, { method, timeout }: Extract<CallHead, { kind: 'call' }>, ended: boolean): void {
+    const context = this.#context
+    if (method === null) return
+    if (context.streamingCalls >= context.limits.maxStreamingCalls) {
+      context.events.refused('calls')
+      refuseCall(stream, grpcStatus.resourceExhausted, 'too many streaming calls at a time', context.now)
+      return
+    }
+    const call: StreamingCall = new StreamingCall(stream, method, context, timeout, () => this.#streaming.delete(call))
+    this.#streaming.add(call)
+    if (ended) call.halfClosed()
+  }
+
+  #after(delay: number, act: () => void): NodeJS.Timeout {
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer)
+        act()
+      },
+      Math.min(delay, 2 ** 31 - 1),
+    )
+    timer.unref()
+    this.#timers.add(timer)
+    return timer
+  }
+}

@@ -1,0 +1,140 @@
+import type { Buffer } from 'node:buffer'
+import type { ServerHttp2Stream } from 'node:http2'
+import { grpcStatus, MessageReader } from '../grpc-framing.ts'
+import type { GrpcCall, GrpcHandler, GrpcRefusal, GrpcTransportEvents, GrpcTransportLimits } from './grpc-transport.ts'
+import { refuse, reply } from './node-reply.ts'
+
+/** What all connections of a server hold together. */
+export interface Load {
+  calls: number
+  streamingCalls: number
+  bufferedBytes: number
+}
+
+/** What every call of a transport is made with. */
+export interface CallContext {
+  readonly handler: GrpcHandler
+  readonly limits: GrpcTransportLimits
+  readonly events: GrpcTransportEvents
+  readonly load: Load
+}
+
+/** One unary call from its headers to its reply: it is what the handler is given, too. */
+export class UnaryCall implements GrpcCall {
+  readonly path: string
+  message: Uint8Array = empty
+  timeout: number | null = null
+  readonly #stream: ServerHttp2Stream
+  readonly #encoding: string
+  readonly #context: CallContext
+  /** When the caller's time is over, on the clock of `performance.now`; null when it waits for ever. */
+  readonly #deadline: number | null
+  readonly #reader: MessageReader
+  #abort: AbortController | null = null
+  #timer: NodeJS.Timeout | undefined
+  #reading = true
+  #over = false
+  #buffered = 0
+
+  /** `timeout` in milliseconds. */
+  constructor(stream: ServerHttp2Stream, path: string, encoding: string, context: CallContext, timeout: number | null) {
+    const { limits } = context
+    this.path = path
+    this.#stream = stream
+    this.#encoding = encoding
+    this.#context = context
+    this.#deadline = timeout === null ? null : performance.now() + timeout
+    this.#reader = new MessageReader(limits.maxMessageBytes)
+    this.#timer = setTimeout(() => this.#expire(), Math.min(limits.readTimeout, timeout ?? limits.readTimeout))
+    stream.on('data', (chunk: Buffer) => this.#read(chunk))
+    stream.once('end', () => this.#finish())
+    stream.once('close', () => {
+      this.#stopReading()
+      this.#end()
+    })
+  }
+
+  get signal(): AbortSignal {
+    if (this.#abort === null) {
+      this.#abort = new AbortController()
+      if (this.#over) this.#abort.abort()
+    }
+    return this.#abort.signal
+  }
+
+  #read(chunk: Buffer): void {
+    if (!this.#reading) return
+    const { limits, load } = this.#context
+    this.#buffered += chunk.length
+    load.bufferedBytes += chunk.length
+    if (load.bufferedBytes > limits.maxBufferedBytes) {
+      this.#stopReading()
+      this.#refuse('buffered', grpcStatus.resourceExhausted, 'too many bytes at a time')
+    } else if (!this.#reader.push(chunk)) this.#finish()
+  }
+
+  #finish(): void {
+    if (!this.#reading) return
+    this.#stopReading()
+    const framing = this.#reader.finish()
+    switch (framing.kind) {
+      case 'message':
+        this.message = framing.message
+        this.#handle()
+        return
+      case 'compressed':
+        if (this.#encoding === 'identity') {
+          this.#refuse('malformed', grpcStatus.internal, 'compressed without grpc-encoding')
+        } else this.#refuse('malformed', grpcStatus.unimplemented, 'no compression is supported')
+        return
+      case 'tooLarge':
+        this.#refuse(
+          'size',
+          grpcStatus.resourceExhausted,
+          `message above ${this.#context.limits.maxMessageBytes} bytes`,
+        )
+        return
+      case 'malformed':
+        this.#refuse('malformed', grpcStatus.internal, 'not one complete message')
+        return
+      default:
+        framing satisfies never
+    }
+  }
+
+  #handle(): void {
+    if (this.#deadline !== null) this.timeout = Math.max(1, this.#deadline - performance.now())
+    const answer = this.#context.handler.handle(this)
+    if (!(answer instanceof Promise)) {
+      reply(this.#stream, answer)
+      return
+    }
+    if (this.timeout !== null) this.#timer = setTimeout(() => this.#expire(), this.timeout)
+    answer.then((settled) => reply(this.#stream, settled))
+  }
+
+  #expire(): void {
+    this.#stopReading()
+    this.#end()
+    this.#refuse('deadline', grpcStatus.deadlineExceeded, 'the deadline passed')
+  }
+
+  #refuse(why: GrpcRefusal, status: number, text: string): void {
+    this.#context.events.refused(why)
+    refuse(this.#stream, status, text)
+  }
+
+  #end(): void {
+    this.#over = true
+    this.#abort?.abort()
+  }
+
+  #stopReading(): void {
+    clearTimeout(this.#timer)
+    this.#reading = false
+    this.#context.load.bufferedBytes -= this.#buffered
+    this.#buffered = 0
+  }
+}
+
+const empty = new Uint8Array(0)
