@@ -22,7 +22,7 @@ const usage = `usage: npm run bench -- NAME [-o text|json] [--quick]
 const peers = {
   decide: ['envoy', 'opa'],
   envoy: ['envoy'],
-  authorizer: ['h2load', 'go-authorizer', 'opa-authorizer'],
+  authorizer: ['h2load', 'opa', 'go-authorizer', 'opa-authorizer'],
   check: ['h2load', 'envoy', 'go-authorizer'],
 }
 const installers = { envoy: 'python3', opa: 'go', h2load: 'apt-get', 'go-authorizer': 'go', 'opa-authorizer': 'go' }
