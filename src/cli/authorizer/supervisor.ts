@@ -97,8 +97,8 @@ export class Supervisor {
       if (problems.length > 0) return { kind: 'failed', problems }
     }
     const slots = running.length > 0 ? running : this.#slots
-    // What was not well goes: it is of no use to what comes.
-    if (running.length === 0) await this.#clear()
+    // What was not well goes: it is of no use to what comes, but for its addresses.
+    if (running.length === 0) await this.#end()
     const loadings = await Promise.all(
       slots.map(async (slot): Promise<Prepared> => {
         const loading = slot.prepare(specs)
@@ -149,8 +149,12 @@ export class Supervisor {
   }
 
   async #clear(): Promise<void> {
-    await Promise.all(this.#slots.map((slot) => slot.close(0, this.#specs.length === 0 ? 0 : clearGrace)))
+    await this.#end()
     this.#ports.release()
+  }
+
+  async #end(): Promise<void> {
+    await Promise.all(this.#slots.map((slot) => slot.close(0, this.#specs.length === 0 ? 0 : clearGrace)))
   }
 
   readonly #restarting = (end: WorkerEnd, delay: number): void => {
