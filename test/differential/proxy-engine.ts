@@ -113,6 +113,7 @@ async function configured(
     mesh: () => mesh,
     identity: () => identity,
     logger: silent,
+    health: null,
     metrics: new MetricsRegistry(),
   })
   providers.push(clients)

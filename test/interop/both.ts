@@ -104,6 +104,7 @@ export async function startBoth(binary: string, options: BothOptions): Promise<B
     mesh: () => mesh,
     identity: () => identity,
     logger: silent,
+    health: null,
     metrics: new MetricsRegistry(),
   })
   const ingress = { origin: null, port, protocol, listen: { host: hosts.ours, port }, application: place }

@@ -72,6 +72,12 @@ export const up: Command = {
       choices: ['proxy', 'providers'],
       help: 'ready when everything listens (proxy, the default), or when also every provider without failOpen answers',
     },
+    {
+      name: 'provider-health',
+      value: 'DURATION',
+      help: 'ask every endpoint of a provider so often whether it is well: by grpc.health.v1, or a GET that must be answered with 200',
+    },
+    { name: 'provider-health-path', value: 'PATH', help: 'what that GET asks for (default /)' },
     { name: 'health-port', value: 'N', help: 'readiness on this port (default 15021; 0: not served)' },
     { name: 'metrics-port', value: 'N', help: 'Prometheus metrics (default 15020; 0: not served)' },
     { name: 'admin-port', value: 'N', help: 'what is loaded, on a loopback address (default 15000; 0: not served)' },

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ProviderClient } from '../../extauthz/client/client-status.ts'
 import type { Endpoint, EndpointSource } from '../../extauthz/client/endpoints.ts'
 import { createGrpcClient } from '../../extauthz/client/grpc-client.ts'
+import type { HealthOptions } from '../../extauthz/client/health.ts'
 import { createHttpClient } from '../../extauthz/client/http-client.ts'
 import { ProviderTelemetry } from '../../extauthz/client/provider-telemetry.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
@@ -13,6 +14,7 @@ import type { MetricsRegistry } from '../../observe/metrics.ts'
 import type { WorkloadIdentity } from '../../proxy/config.ts'
 import { connectProvider } from '../../proxy/provider-connect.ts'
 import { providerTls, targetTls } from '../../proxy/provider-tls.ts'
+import { type ProviderSettings, providerSettings } from './provider-settings.ts'
 
 /** How long a client of an old configuration may still answer the requests that hold it, in milliseconds. */
 const RETIRE_AFTER = 60_000
@@ -23,6 +25,8 @@ export interface ProviderClientsOptions {
   /** Asked at every connection; null when there is no certificate to be had. */
   readonly identity: (workload: Workload) => WorkloadIdentity | null
   readonly logger: Logger
+  /** How endpoints are asked whether they are well; null: they are not. */
+  readonly health: HealthOptions | null
   readonly metrics: MetricsRegistry
 }
 
@@ -58,11 +62,13 @@ export class ProviderClients {
     const mutual = tls.some(({ kind }) => kind === 'istioMutual')
     // Rules may be for some clients only.
     const rules = mesh.destinationRules.length === 0 ? null : [workload.namespace, workload.labels]
-    const key = JSON.stringify([provider, tls, rules, mutual ? [identity.id, digestOf(identity)] : null])
+    const settings = providerSettings(mesh, workload, provider, this.#options.health)
+    const own = mutual ? [identity.id, digestOf(identity)] : null
+    const key = JSON.stringify([provider, tls, rules, settings, own])
     this.#used.add(key)
     const known = this.#clients.get(key)
     if (known !== undefined) return known.client
-    const client = this.#create(provider, workload)
+    const client = this.#create(provider, workload, settings)
     this.#clients.set(key, { provider, client })
     this.#telemetry.watch(provider, client)
     return client
@@ -92,7 +98,7 @@ export class ProviderClients {
     await Promise.all([...clients, ...this.#retiring.keys()].map((client) => client.close()))
   }
 
-  #create(provider: Provider, workload: Workload): ProviderClient {
+  #create(provider: Provider, workload: Workload, settings: ProviderSettings): ProviderClient {
     const { mesh, identity } = this.#options
     const endpoints = endpointsOf(provider, mesh)
     const connect = connectProvider(
@@ -101,7 +107,7 @@ export class ProviderClients {
       () => identity(workload),
     )
     // It connects once what it belongs to runs: authorizers of the same files may not listen yet.
-    const options = { connect, events: this.#telemetry.eventsOf(provider), warm: false }
+    const options = { ...settings, connect, events: this.#telemetry.eventsOf(provider), warm: false }
     return provider.kind === 'grpc'
       ? createGrpcClient(provider, endpoints, options)
       : createHttpClient(provider, endpoints, options)

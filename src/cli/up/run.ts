@@ -1,4 +1,5 @@
 import { createAdmin } from '../../admin/index.ts'
+import type { HealthOptions } from '../../extauthz/client/health.ts'
 import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger, type Logger } from '../../observe/log.ts'
 import { inboundId, outboundId } from '../../proxy/configure.ts'
@@ -6,6 +7,7 @@ import type { Diagnostic } from '../../source/diagnostic.ts'
 import { diagnostic } from '../../source/diagnostic.ts'
 import { workerSettings } from '../authorizer/settings.ts'
 import { type Args, type Program, UsageError } from '../command.ts'
+import { readDuration } from '../duration.ts'
 import { InvalidInput, readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
@@ -41,6 +43,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
     jwksProxy,
     strictTokens: args.flag('strict-tokens'),
     decisions: decisionWriter(args, io),
+    providerHealth: readProviderHealth(args),
     readyWhen: args.value('ready-when') === 'providers' ? ('providers' as const) : ('proxy' as const),
     worker: workerSettings(args, io, { ca: jwksCa, proxy: jwksProxy }),
   }
@@ -252,6 +255,21 @@ function readPorts(args: Args) {
     return Number(text) === 0 ? null : { port: Number(text) }
   }
   return { health: port('health-port', 15021), metrics: port('metrics-port', 15020), admin: port('admin-port', 15000) }
+}
+
+/** Null: endpoints of providers are not asked whether they are well. */
+function readProviderHealth(args: Args): HealthOptions | null {
+  const text = args.value('provider-health')
+  const path = args.value('provider-health-path')
+  if (text === undefined) {
+    if (path !== undefined) throw new UsageError('--provider-health-path needs --provider-health')
+    return null
+  }
+  const interval = readDuration(text, '--provider-health')
+  if (interval < 1000) throw new UsageError('--provider-health must be at least a second')
+  if (path !== undefined && !/^\/[!-~]*$/.test(path))
+    throw new UsageError(`--provider-health-path: \`${path}\` is no path`)
+  return { interval, ...(path === undefined ? {} : { path }) }
 }
 
 function stopped(signal: AbortSignal): Promise<void> {

@@ -3,6 +3,7 @@ import { createHttpFetch } from '../../authn/http-fetch.ts'
 import type { ProxyEnvironment } from '../../authn/http-fetch-proxy.ts'
 import { createJwksCache, type JwksCache } from '../../authn/jwks-cache.ts'
 import { createTokenVerifier, type TokenVerifier } from '../../authn/jwt/token-verifier.ts'
+import type { HealthOptions } from '../../extauthz/client/health.ts'
 import { jwtRulesFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Provider } from '../../mesh/provider.ts'
@@ -35,6 +36,8 @@ export interface RuntimeOptions {
   /** Refuse requests unless every token that they present verifies. */
   readonly strictTokens: boolean
   readonly decisions: (entry: DecisionLogEntry) => void
+  /** How endpoints of providers are asked whether they are well; null: they are not. */
+  readonly providerHealth: HealthOptions | null
   /** What has to be there before this is ready: what it serves, or also the providers that fail closed. */
   readonly readyWhen: 'proxy' | 'providers'
   /** For the processes of embedded authorizers. */
@@ -95,6 +98,7 @@ export class Runtime {
       mesh: () => this.#plan.mesh,
       identity: (workload) => this.#identities.of(workload, this.#plan.mesh.config),
       logger,
+      health: options.providerHealth,
       metrics: this.metrics,
     })
     const resolve = (host: string, port: number) => addressOf(this.#plan.mesh, host, port)
