@@ -46,6 +46,8 @@ export type FromWorker =
   | { readonly kind: 'result'; readonly id: number; readonly result: WorkerResult }
   /** The answer to `ping`, and sent unasked too. `closed`: connections that have ended, of all that it was given. */
   | { readonly kind: 'pong'; readonly closed: number }
+  /** It begins to load engines, which may keep it from answering pings for a while. */
+  | { readonly kind: 'loading' }
   /** Connections at an address are wanted, for the receiver. `name` is the same in every worker. */
   | {
       readonly kind: 'open'

@@ -63,7 +63,7 @@ async function apply(supervisor: Supervisor, specs: readonly AuthorizerSpec[]): 
 }
 
 test('an engine that loads for ever is given up, at the start and later', async () => {
-  const { supervisor } = supervise(1, 1500)
+  const { supervisor } = supervise(1, 5000)
   const endless = spec('for (;;) {}\nexport default 1\n')
   const first = await supervisor.prepare([endless])
   assert(first.kind === 'failed')
@@ -120,6 +120,26 @@ test('a changed authorizer takes over the address of the one before, without a g
   assert.equal(await ask(port), 'two')
   over = true
   assert.deepEqual([...(await asking)].sort(), ['one', 'two'])
+})
+
+test('a process that loops is replaced in time, also when a change comes meanwhile', async () => {
+  const { supervisor, lines } = supervise()
+  const one = spec(
+    `import { deny } from 'sallyport/extauthz'\nexport default (r) => { if (r.path === '/loop') for (;;) {}\n return deny() }\n`,
+  )
+  const [port = 0] = await apply(supervisor, [one])
+  const ended = new Promise((resolve) =>
+    get({ host: '127.0.0.1', port, path: '/loop', agent: false }).once('error', resolve),
+  )
+  const began = performance.now()
+  // Modules are tried in another process first, which takes longer than it takes the request to get there.
+  const change = supervisor.prepare([spec(deciding('next'))])
+  await ended
+  while (!lines.some(([message]) => message === 'a worker did not answer and was killed')) {
+    assert.ok(performance.now() - began < 10_000)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  await change
 })
 
 test('two authorizers that want one address are refused', async () => {

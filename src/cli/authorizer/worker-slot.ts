@@ -34,7 +34,9 @@ export class WorkerSlot {
   #serves: readonly AuthorizerSpec[] | null = null
   /** What a new process is to serve. */
   #wanted: readonly AuthorizerSpec[] | null = null
-  #loading = 0
+  #preparing = 0
+  /** Whether the process has begun to load: one that was stuck before never does. */
+  #loading = false
   #failures = 0
   #since = 0
   #timer: NodeJS.Timeout | null = null
@@ -57,9 +59,10 @@ export class WorkerSlot {
   /** Starts a process, or takes the one that runs, and has it load `specs`; until `commit` it goes on as before. */
   async prepare(specs: readonly AuthorizerSpec[]): Promise<Loading> {
     const process = this.#process ?? this.#start()
-    this.#loading++
+    this.#preparing++
     const result = await process.ask({ kind: 'prepare', specs }, this.#options.loadPatience)
-    this.#loading--
+    this.#preparing--
+    if (this.#preparing === 0) this.#loading = false
     if (result?.kind === 'prepared') return { kind: 'loaded', listening: result.listening }
     if (result?.kind === 'refused') return { kind: 'failed', problems: result.problems }
     // It may be loading for ever, and nothing else can be asked of it.
@@ -88,7 +91,7 @@ export class WorkerSlot {
   watch(every: number, patience: number): void {
     const process = this.#process
     if (process === null) return
-    const allowed = this.#loading > 0 ? Math.max(patience, this.#options.loadPatience) : patience
+    const allowed = this.#loading ? Math.max(patience, this.#options.loadPatience) : patience
     if (process.unanswered * every >= allowed) process.kill({ kind: 'stuck' })
     else process.ping()
   }
@@ -122,6 +125,8 @@ export class WorkerSlot {
     })
     this.#process = process
     this.#serves = null
+    // A new process answers once it runs.
+    this.#loading = true
     process.send({ kind: 'start', settings })
     return process
   }
@@ -139,6 +144,9 @@ export class WorkerSlot {
       case 'shut':
         ports.shut(process, message.receiver)
         process.send({ kind: 'shut', receiver: message.receiver })
+        return
+      case 'loading':
+        this.#loading = this.#preparing > 0
         return
       case 'log':
         logger[message.level](message.message, message.fields)

@@ -119,6 +119,7 @@ export class AuthorizerWorker {
     if (authorizers === null) throw new Error('a worker was not started')
     switch (message.kind) {
       case 'prepare': {
+        this.#channel.send({ kind: 'loading' })
         const change = await authorizers.prepare(message.specs)
         if (change.kind === 'failed') return { kind: 'refused', problems: change.problems }
         this.#change = change
