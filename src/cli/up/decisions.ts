@@ -11,8 +11,14 @@ export function decisionWriter(args: Args, io: Io): (entry: DecisionLogEntry) =>
   const format = args.value('output') ?? (io.terminal ? 'text' : 'json')
   const paint = style(io.color.stdout && !args.flag('no-color'))
   let dropped = 0
+  let waiting = ''
+  // Those of one turn are one write: a system call for each would cost as much as a decision.
+  const flush = () => {
+    io.stdout(waiting)
+    waiting = ''
+  }
   return (entry) => {
-    if (io.backlog() > MOST_WAITING) {
+    if (io.backlog() + waiting.length > MOST_WAITING) {
       dropped++
       return
     }
@@ -20,7 +26,8 @@ export function decisionWriter(args: Args, io: Io): (entry: DecisionLogEntry) =>
       io.stderr(`${dropped} decisions were not written: stdout is read too slowly\n`)
       dropped = 0
     }
-    io.stdout(format === 'json' ? `${JSON.stringify(entry)}\n` : textLine(entry, paint))
+    if (waiting === '') setImmediate(flush)
+    waiting += format === 'json' ? `${JSON.stringify(entry)}\n` : textLine(entry, paint)
   }
 }
 

@@ -203,7 +203,7 @@ test('a provider that does not answer at start is a warning, and what it would d
   const up = start(t, [...argv, '--listen', '80=127.0.0.1:0', '--app', `127.0.0.1:${app}`], { cwd })
   const talk = await up.hears(/does not answer/)
   assert.match(talk, /warn .*provider opa\.local does not answer; requests that ask it are refused with 403/)
-  const at = /inbound default\/httpbin-with-opa:80 at (\S+)/.exec(talk)?.[1]
+  const at = /inbound default\/httpbin-with-opa:80 at (\S+)/.exec(await up.hears(/^ready$/m))?.[1]
   assert.equal((await fetch(`http://${at}/headers`)).status, 403)
   const free = await fetch(`http://${at}/ip`)
   assert.deepEqual([free.status, await free.text()], [200, 'hello'])
