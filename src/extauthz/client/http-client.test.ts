@@ -354,7 +354,7 @@ describe('an HTTP provider that fails', () => {
     const asked = createHttpClient(base, () => [{ address: '127.0.0.1', port }], { maxConnections: 1 })
     closing.push(() => asked.close())
     for (let i = 0; i < 3; i++)
-      failed(await asked.check(request([], '/a b'), never), 'unavailable', /could not be sent/)
+      failed(await asked.check(request([], '/a b'), never), 'invalid', /could not be written/)
     assert.equal((await asked.check(request(), never)).kind, 'allow')
     assert.equal(seen.length, 1)
   })
