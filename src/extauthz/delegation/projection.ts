@@ -63,13 +63,27 @@ function shownPath(path: string, shown: NameList): string {
 }
 
 /**
- * Whether any reader would find a listed name in it: the application may decode it, ignore its case, or take a semicolon
- * for a separator, and must not read what the provider was not shown.
+ * Whether any reader would find a listed name in it: the application may decode it, ignore its case, take a semicolon for
+ * a separator, or `a[]` for a list that is called `a`, and must not read what the provider was not shown.
  */
 function isShown(pair: string, shown: NameList): boolean {
-  if (shown(nameOf(pair))) return true
-  return pair.includes(';') && pair.split(';').some((part) => shown(nameOf(part)))
+  if (isRead(nameOf(pair), shown)) return true
+  return pair.includes(';') && pair.split(';').some((part) => isRead(nameOf(part), shown))
 }
+
+/**
+ * As it is written, and as frameworks read what is in it besides: an index in brackets is no part of the name. For PHP
+ * neither are a space before it and whatever follows a NUL, and a space or a dot within it is an underscore.
+ */
+function isRead(name: string, shown: NameList): boolean {
+  if (shown(name)) return true
+  if (!READ_OTHERWISE.test(name)) return false
+  const [bare = ''] = name.trim().split(INDEX, 1)
+  return shown(bare.trim()) || shown(bare.trim().replace(/[ .]/g, '_'))
+}
+
+const READ_OTHERWISE = /[[\s.\0]/
+const INDEX = /[[\0]/
 
 /** Decoded to bytes as Latin-1, in lower case. */
 function nameOf(pair: string): string {
