@@ -2,7 +2,7 @@ import { asBytes, asciiLower } from '../../match/bytes.ts'
 import { HeaderMap } from '../../match/header-map.ts'
 import type { View } from '../../mesh/delegation.ts'
 import type { Claims } from '../../policy/facts.ts'
-import type { CheckHttpRequest, CheckPeer, CheckRequest } from '../check.ts'
+import type { CheckBody, CheckHttpRequest, CheckPeer, CheckRequest } from '../check.ts'
 import { compileNames, type NameList } from './name-list.ts'
 
 /** What a provider is asked in place of the whole: nothing that is not in it reaches the provider. */
@@ -30,7 +30,7 @@ export function createProjection(view: View): Projection {
     scheme: http.scheme,
     protocol: http.protocol,
     headers: shownHeaders(http.headers, headers),
-    body: view.body ? http.body : null,
+    body: view.body ? shownBody(http.body) : null,
   })
   return ({ source: from, destination: { ip, port, principal }, http }, claims) => ({
     source: source(from),
@@ -39,6 +39,11 @@ export function createProjection(view: View): Projection {
     http: http === null ? null : httpOf(http),
     claims: claims === null || claimNames === null ? null : shownClaims(claims, claimNames),
   })
+}
+
+/** Without how much more has come by now, which differs for bodies that are cut short at the same place. */
+function shownBody(body: CheckBody | null): CheckBody | null {
+  return body === null ? null : { bytes: body.bytes, partial: body.partial }
 }
 
 function shownHeaders(headers: HeaderMap, shown: NameList): HeaderMap {
