@@ -133,6 +133,8 @@ class Asking<R> {
     const answers = delegates.map(async (one, i) =>
       this.#ask(one, this.#stage.question(bodies[i] as CheckBody | null), signal),
     )
+    // Behind a refusal nobody waits for the others: an exception of theirs must not end the process.
+    for (const answer of answers) answer.catch(() => {})
     const outcomes: CheckOutcome[] = []
     for (const [i, { provider }] of delegates.entries()) {
       const outcome = await (answers[i] as Promise<CheckOutcome>)

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { CheckClient } from '../extauthz/check.ts'
 import { allow, deny } from '../extauthz/index.ts'
+import { type DelegationStage, delegate, NO_DELEGATION_EVENTS } from './delegate.ts'
 import { delegation, meshOf, startProvider, startSidecar, TestIssuer } from './delegation.test.fixture.ts'
-import { ask, echo, startApplication } from './support.test.fixture.ts'
+import { ask, echo, provider, startApplication } from './support.test.fixture.ts'
 
 test('claims that no message can carry refuse, also where the provider fails open', async (t) => {
   const issuer = new TestIssuer()
@@ -34,4 +36,32 @@ test('a client tells no provider of claims', async (t) => {
     const [{ headers } = { headers: {} as Record<string, string> }] = first.asked
     assert.deepEqual([headers['x-sallyport-claims'], headers['x-other']], [undefined, '1'])
   }
+})
+
+test('at once: a question that breaks down beside a refusal breaks nothing else', async () => {
+  const client = (check: CheckClient['check']): CheckClient => ({ check, close: async () => {} })
+  const refusing = client(async () => {
+    await new Promise((resolve) => setImmediate(resolve))
+    return { kind: 'deny', status: 403, headers: [], body: new Uint8Array(0) }
+  })
+  const broken = client(async () => {
+    throw new Error('broken')
+  })
+  const delegates = [refusing, broken].map((one) => ({
+    ...{ provider, client: one, body: null, cache: null },
+    show: (request: Parameters<CheckClient['check']>[0]) => request,
+  }))
+  const peer = { ip: '127.0.0.1', port: 1, principal: '' }
+  const stage: DelegationStage<string> = {
+    ...{ claims: null, time: 0, asked() {}, events: NO_DELEGATION_EVENTS },
+    facts: () => ({}) as ReturnType<typeof stage.facts>,
+    question: () => ({ source: peer, destination: peer, time: 0, http: null }),
+    readBody: () => assert.fail(),
+    settle: (_name, _provider, { kind }) => (kind === 'deny' ? 'refused' : null),
+    signal: () => new AbortController().signal,
+  }
+  const one = { name: 'foo/web', order: 'atOnce', matches: () => true, delegates, shadows: [] } as const
+  assert.equal((await delegate([one], stage)).refusal, 'refused')
+  // An exception that nobody takes would have ended the process by now.
+  await new Promise((resolve) => setImmediate(resolve))
 })
