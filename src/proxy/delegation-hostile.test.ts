@@ -65,3 +65,22 @@ test('at once: a question that breaks down beside a refusal breaks nothing else'
   // An exception that nobody takes would have ended the process by now.
   await new Promise((resolve) => setImmediate(resolve))
 })
+
+test("the decision log shows little of a provider's denial, and no token in it", async (t) => {
+  const issuer = new TestIssuer()
+  const token = issuer.bearer({ sub: 'ann' }).slice('Bearer '.length)
+  const first = await startProvider(t, 'first', () =>
+    deny({ body: `<a href="/login?state=${token}">${'x'.repeat(5000)}` }),
+  )
+  const app = await startApplication(t, echo)
+  const sidecar = await startSidecar(t, meshOf([first]) + delegation('providers: [{ name: first }]'), app.port)
+  const grpc = { 'content-type': 'application/grpc' }
+  assert.ok((await ask(sidecar.port)).body.includes(token))
+  await ask(sidecar.port, { method: 'POST', headers: grpc })
+  for (const entry of await sidecar.logged(2)) {
+    const line = JSON.stringify(entry)
+    assert.ok(!line.includes(token), 'a token')
+    assert.ok(line.length < 3000, `${line.length} characters`)
+    assert.match(`${entry.body}${entry.grpcMessage}`, /href="\/login/)
+  }
+})
