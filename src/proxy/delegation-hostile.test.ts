@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CheckClient } from '../extauthz/check.ts'
+import type { CheckClient, CheckRequest } from '../extauthz/check.ts'
+import { DecisionCache } from '../extauthz/delegation/decision-cache.ts'
 import { allow, deny } from '../extauthz/index.ts'
 import { type DelegationStage, delegate, NO_DELEGATION_EVENTS } from './delegate.ts'
 import { delegation, meshOf, startProvider, startSidecar, TestIssuer } from './delegation.test.fixture.ts'
 import { ask, echo, provider, startApplication } from './support.test.fixture.ts'
+
+const peer = { ip: '127.0.0.1', port: 1, principal: '' }
 
 test('claims that no message can carry refuse, also where the provider fails open', async (t) => {
   const issuer = new TestIssuer()
@@ -49,11 +52,10 @@ test('at once: a question that breaks down beside a refusal breaks nothing else'
   })
   const delegates = [refusing, broken].map((one) => ({
     ...{ provider, client: one, body: null, cache: null },
-    show: (request: Parameters<CheckClient['check']>[0]) => request,
+    show: (request: CheckRequest) => request,
   }))
-  const peer = { ip: '127.0.0.1', port: 1, principal: '' }
   const stage: DelegationStage<string> = {
-    ...{ claims: null, time: 0, asked() {}, events: NO_DELEGATION_EVENTS },
+    ...{ claims: null, now: () => 0, asked() {}, events: NO_DELEGATION_EVENTS },
     facts: () => ({}) as ReturnType<typeof stage.facts>,
     question: () => ({ source: peer, destination: peer, time: 0, http: null }),
     readBody: () => assert.fail(),
@@ -83,4 +85,36 @@ test("the decision log shows little of a provider's denial, and no token in it",
     assert.ok(line.length < 3000, `${line.length} characters`)
     assert.match(`${entry.body}${entry.grpcMessage}`, /href="\/login/)
   }
+})
+
+test('a permission that was asked for late is kept no longer than the token is good for', async () => {
+  let now = 1_000_000
+  const cache = new DecisionCache({ ttl: 3_600_000, maxEntries: 10, clock: () => now })
+  const client: CheckClient = {
+    check: async () => ({ kind: 'allow', changes: [], responseChanges: [] }),
+    close: async () => {},
+  }
+  const one = { provider, client, show: (request: CheckRequest) => request, cache }
+  const limit = { maxRequestBytes: 1, allowPartialMessage: false, packAsBytes: false }
+  const stage: DelegationStage<string> = {
+    ...{ claims: { exp: 1010 }, asked() {}, events: NO_DELEGATION_EVENTS, now: () => now },
+    facts: () => ({}) as ReturnType<typeof stage.facts>,
+    question: () => ({ source: peer, destination: peer, time: 0, http: null }),
+    async readBody() {
+      now += 20_000
+      return { kind: 'read', body: null }
+    },
+    settle: () => null,
+    signal: () => new AbortController().signal,
+  }
+  const asking = (body: typeof limit | null) =>
+    delegate(
+      [{ name: 'foo/web', order: 'inOrder', matches: () => true, delegates: [{ ...one, body }], shadows: [] }],
+      stage,
+    )
+  await asking(limit)
+  assert.equal(cache.size, 0, 'a client that sent its body slowly')
+  now = 1_000_000
+  await asking(null)
+  assert.equal(cache.size, 1)
 })
