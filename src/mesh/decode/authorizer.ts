@@ -11,6 +11,14 @@ import { customResource } from './meta.ts'
 import { optional, record, required } from './record.ts'
 
 const DEFAULT_TIMEOUT = 1000
+const HOUR = 3_600_000
+
+const timeout = map(duration, (milliseconds, at): number | undefined => {
+  if (milliseconds > 0 && milliseconds <= HOUR) return milliseconds
+  const help = 'write how long a check may take: `1s`'
+  at.report('SP106', 'a check has more than no time and at most an hour', { help })
+  return undefined
+})
 
 const listen = map(string, (text, at): string | undefined => {
   const parts = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):([0-9]{1,5})$/.exec(text)
@@ -76,7 +84,7 @@ const spec = map(
   record({
     grpc: optional(listener, null),
     http: optional(listener, null),
-    timeout: optional(duration, DEFAULT_TIMEOUT),
+    timeout: optional(timeout, DEFAULT_TIMEOUT),
     engine: required(engine),
   }),
   (value, at) => {
