@@ -519,10 +519,7 @@ test('Authorizer', () => {
     one('  grpc: { listen: x:1 }\n  engine: { rego: { path: a }, cel: { path: b } }\n') ?? '',
     /^SP106 6:32 an Authorizer has one engine/,
   )
-  for (const timeout of ['0s', '0ms', '2h']) {
-    const spec = `  grpc: { listen: x:1 }\n  timeout: ${timeout}\n  engine: { cel: { path: b } }\n`
-    assert.match(one(spec) ?? '', /^SP106 6:3 a check has more than no time and at most an hour/)
-  }
+  for (const time of ['0s', '2h']) assert.match(one(`  timeout: ${time}\n`) ?? '', /^SP106 5:3 a check has more/)
   const wrong = (engine: string) => one(`  grpc: { listen: x:1 }\n  engine: ${engine}\n`) ?? ''
   assert.match(wrong('{ istio: { paths: [] } }'), /^SP105 6:13 the engine needs files/)
   assert.match(wrong('{ istio: { paths: [a], labels: { a: b } } }'), /^SP105 6:34 `labels` need a workload/)
