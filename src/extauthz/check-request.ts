@@ -13,6 +13,9 @@ const JWT_FILTER = 'envoy.filters.http.jwt_authn'
 /** Says whether the body that goes along is cut short. A client's own header of this name is never passed on. */
 export const partialBodyHeader = 'x-envoy-auth-partial-body'
 
+/** Tells an HTTP provider of a Delegation of claims, as base64url of JSON. A client's own is never passed on to any. */
+export const claimsHeader = 'x-sallyport-claims'
+
 export interface CheckRequestOptions {
   /** A body goes as `raw_body`, else as text in `body`, with `!` for bytes that are no UTF-8. */
   readonly packAsBytes: boolean
@@ -135,14 +138,14 @@ function entry(writer: WireWriter, field: number, name: string, value: string): 
 }
 
 /**
- * One entry a name, repeats joined with a comma (cookies too), as valid UTF-8; without `host`, and with what says
- * whether the body is whole.
+ * One entry a name, repeats joined with a comma (cookies too), as valid UTF-8; without `host` and what only this proxy
+ * says, and with what says whether the body is whole.
  */
 export function mergeHeaders({ headers, body }: CheckHttpRequest): Map<string, string> {
   const merged = new Map<string, string>()
   for (let i = 0; i < headers.size; i++) {
     const name = repairUtf8(headers.nameAt(i))
-    if (name === 'host' || name.startsWith(':') || name === partialBodyHeader) continue
+    if (name === 'host' || name.startsWith(':') || name === partialBodyHeader || name === claimsHeader) continue
     const value = repairUtf8(headers.valueAt(i))
     const before = merged.get(name)
     merged.set(name, before === undefined ? value : `${before},${value}`)

@@ -96,8 +96,8 @@ export interface ErrorReply {
 /**
  * - `unavailable`: no endpoint, no connection, an RPC status other than OK, a 5xx, an answer that cannot be decoded, or
  *   the authorizer's own error answer. `timeout`: no answer in time. Both fail open where the provider says so.
- * - `invalid`: an answer that must not be applied, such as a header value with a line break. It never fails open: the
- *   client gets the status of `reply`, 500 (Envoy's `ext_authz_invalid`).
+ * - `invalid`: an answer that must not be applied, such as a header value with a line break, or a question that cannot be
+ *   written. It never fails open: the client gets the status of `reply`, 500 (Envoy's `ext_authz_invalid`).
  * - `cancelled`: nobody waits for the answer any more.
  */
 export type CheckFailure = 'timeout' | 'unavailable' | 'invalid' | 'cancelled'

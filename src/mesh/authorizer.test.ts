@@ -94,6 +94,7 @@ test('an Authorizer and its engines', () => {
     one('  grpc: { listen: x:1 }\n  engine: { rego: { path: a }, cel: { path: b } }\n') ?? '',
     /^SP106 6:32 an Authorizer has one engine/,
   )
+  for (const time of ['0s', '2h']) assert.match(one(`  timeout: ${time}\n`) ?? '', /^SP106 5:3 a check has more/)
   const wrong = (engine: string) => one(`  grpc: { listen: x:1 }\n  engine: ${engine}\n`) ?? ''
   assert.match(wrong('{ istio: { paths: [] } }'), /^SP105 6:13 the engine needs files/)
   assert.match(wrong('{ istio: { paths: [a], labels: { a: b } } }'), /^SP105 6:34 `labels` need a workload/)

@@ -75,6 +75,11 @@ export function maskTarget(target: string, also: ReadonlySet<string> = new Set()
   return visible + maskText(maskParameters(shown.slice(mark), also))
 }
 
+/** The beginning of any text as a log may show it: at most 512 characters, without tokens. */
+export function maskBody(text: string): string {
+  return maskText(cut(text, VALUE_LIMIT))
+}
+
 /** Applications read `;`, what follows a `#`, and a second `?` inside a value, as parameters too. */
 function maskParameters(query: string, also: ReadonlySet<string>): string {
   let masked = ''

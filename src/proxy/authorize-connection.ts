@@ -50,7 +50,7 @@ export async function authorizeConnection(
     const { source } = connection
     const delegated = await delegate<Decision>(policies.delegations, {
       claims: null,
-      time,
+      now: Date.now,
       facts: () => facts,
       question: () => ({ source, destination, time, http: null }),
       readBody: async () => ({ kind: 'read', body: null }),

@@ -328,7 +328,7 @@ function stageOf(chain: Chain): DelegationStage<Outcome> {
   }
   return {
     claims: chain.facts.claims,
-    time: request.time,
+    now: Date.now,
     facts: () => chain.facts,
     question: (body) => questionOf(chain, body),
     readBody: (delegation, provider, limit) => {

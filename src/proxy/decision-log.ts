@@ -1,7 +1,7 @@
 import type { TokenNames } from '../authn/authentication.ts'
 import type { HeaderMap } from '../match/header-map.ts'
 import { printIp } from '../match/ip.ts'
-import { maskHeaders, maskTarget } from '../observe/mask.ts'
+import { maskBody, maskHeaders, maskTarget } from '../observe/mask.ts'
 import type { Decision } from '../policy/decision.ts'
 import type { InboundConnection } from './connection.ts'
 
@@ -50,6 +50,17 @@ export function loggedConnection({ facts }: Pick<InboundConnection, 'facts'>): L
 /** Header lines as they arrived, masked: to be taken before the chain changes them. */
 export function loggedHeaders(headers: HeaderMap, secret: TokenNames | null): [string, string][] {
   return maskHeaders(headers, secret?.headers)
+}
+
+/** What a provider answers is for the client alone: a page to log in with may be long, and hold what logs in. */
+export function loggedDecision(decision: Decision): Decision {
+  const { body, grpcMessage } = decision
+  if (!body && grpcMessage === undefined) return decision
+  return {
+    ...decision,
+    body: body === null ? null : maskBody(body),
+    ...(grpcMessage === undefined ? {} : { grpcMessage: maskBody(grpcMessage) }),
+  }
 }
 
 export function loggedTarget(path: string, secret: TokenNames | null): string {

@@ -4,7 +4,7 @@ import type { Decision } from '../policy/decision.ts'
 import type { ChainRequest } from './authorize.ts'
 import type { InboundConnection } from './connection.ts'
 import type { LoggedRequest } from './decision-log.ts'
-import { loggedConnection, loggedHeaders, loggedTarget } from './decision-log.ts'
+import { loggedConnection, loggedDecision, loggedHeaders, loggedTarget } from './decision-log.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /** Collects what the decision log and the metrics say about one request. */
@@ -62,7 +62,7 @@ export class DecisionRecord {
       id: this.#id,
       time: new Date(this.time).toISOString(),
       workload: this.#workload,
-      ...decision,
+      ...loggedDecision(decision),
       request: this.#request ?? loggedConnection(this.#connection),
       responseStatus,
       durationMs: Math.round(durationMs * 1000) / 1000,

@@ -20,8 +20,8 @@ export const NO_DELEGATION_EVENTS: DelegationEvents = { cache() {}, shadow() {} 
 /** The request or connection that Delegations ask about, and what becomes of it; `R` is a refusal. */
 export interface DelegationStage<R> {
   readonly claims: Claims | null
-  /** When it began, in milliseconds since the epoch. */
-  readonly time: number
+  /** Milliseconds since the epoch. */
+  now(): number
   /** As the request is now. */
   facts(): Facts
   /** What a provider would be asked with nothing withheld, as the request is now. */
@@ -133,6 +133,8 @@ class Asking<R> {
     const answers = delegates.map(async (one, i) =>
       this.#ask(one, this.#stage.question(bodies[i] as CheckBody | null), signal),
     )
+    // Behind a refusal nobody waits for the others: an exception of theirs must not end the process.
+    for (const answer of answers) answer.catch(() => {})
     const outcomes: CheckOutcome[] = []
     for (const [i, { provider }] of delegates.entries()) {
       const outcome = await (answers[i] as Promise<CheckOutcome>)
@@ -158,7 +160,7 @@ class Asking<R> {
     question: CheckRequest,
     signal: AbortSignal,
   ): CheckOutcome | Promise<CheckOutcome> {
-    const { claims, time, events } = this.#stage
+    const { claims, events } = this.#stage
     const shown = show(question, claims)
     const ask = async (until: AbortSignal) => {
       const outcome = await client.check(shown, until)
@@ -167,14 +169,15 @@ class Asking<R> {
     }
     if (cache === null) return ask(signal)
     const told = (event: CacheEvent) => events.cache(this.#delegation.name, provider, event)
-    return cache.check({ key: cacheKey(shown), life: lifeOf(claims, time), ask, told }, signal)
+    // As of now: the request may have begun long ago, and waited for its body or for other providers.
+    return cache.check({ key: cacheKey(shown), life: lifeOf(claims, this.#stage.now()), ask, told }, signal)
   }
 }
 
 const NO_BODY = { kind: 'read', body: null } as const
 
 /** Milliseconds that a token is still good for: what it says is not used beyond (RFC 7519, section 4.1.4). */
-function lifeOf(claims: Claims | null, time: number): number {
+function lifeOf(claims: Claims | null, now: number): number {
   const exp = claims?.exp
-  return typeof exp === 'number' ? exp * 1000 - time : Number.POSITIVE_INFINITY
+  return typeof exp === 'number' ? exp * 1000 - now : Number.POSITIVE_INFINITY
 }

@@ -181,14 +181,16 @@ describe('an evaluation', { skip }, () => {
     )
     const machine = await load(file('policy.rego', rules))
     for (let i = 0; i < 20; i++) {
-      assert.match(JSON.stringify(ask(machine, { a: true, b: true })), /failed.*(conflict|assignment)/)
+      const disagreeing = JSON.stringify(ask(machine, { a: true, b: true }))
+      assert.match(disagreeing, /failed.*(conflict|assignment)/)
+      assert.doesNotMatch(disagreeing, /limit/)
       assert.equal(ask(machine, { a: true }), 1)
-      assert.match(JSON.stringify(ask(machine, { net: '10.0.0.0/8' })), /failed.*cidr_expand: more than/)
+      assert.match(JSON.stringify(ask(machine, { net: '10.0.0.0/8' })), /failed.*cidr_expand: more than.*limit/)
       assert.equal(ask(machine, { net: '10.0.0.0/30' }), 4)
     }
     const depth = 200_000
     const deep = `{"deep":${'['.repeat(depth)}${']'.repeat(depth)}}`
-    assert.equal((ask(machine, deep) as { kind: string }).kind, 'failed')
+    assert.match(JSON.stringify(ask(machine, deep)), /failed.*limit/)
     assert.equal(ask(machine, { b: true }), 2)
   })
 
@@ -234,7 +236,7 @@ describe('an evaluation', { skip }, () => {
       ),
     )
     const pad = 'x'.repeat(2_000_000)
-    assert.match(JSON.stringify(ask(machine, { n: 200, pad })), /failed/)
+    assert.match(JSON.stringify(ask(machine, { n: 200, pad })), /failed.*limit/)
     assert.equal(ask(machine, { n: 3, pad }), 3)
   })
 })

@@ -45,13 +45,24 @@ export async function runAuthorizer(args: Args, io: Io, { version }: Program): P
   const supervisor = new Supervisor({ workers, settings, logger, metrics, stuckAfter, decisions })
   const authorizers = new SupervisedAuthorizers(supervisor, logger)
   try {
-    const apply = async (wanted: typeof resources): Promise<boolean> => {
+    const apply = async (
+      wanted: typeof resources,
+      same = async () => true,
+    ): Promise<'applied' | 'kept' | 'changed'> => {
       const change = await authorizers.prepare(wanted)
-      if (change.kind === 'failed') return !report(change.problems, args, io, isError)
+      if (change.kind === 'failed') {
+        report(change.problems, args, io, isError)
+        return 'kept'
+      }
+      // Engines have read files of their own by now.
+      if (!(await same())) {
+        await change.undo()
+        return 'changed'
+      }
       await change.commit()
-      return true
+      return 'applied'
     }
-    if (!(await apply(resources))) return EXIT.invalid
+    if ((await apply(resources)) !== 'applied') return EXIT.invalid
     const admin = await createAdmin(
       { ...adminPorts.addresses, admin: null, skipTakenPorts: adminPorts.skipTaken },
       {
@@ -74,10 +85,11 @@ export async function runAuthorizer(args: Args, io: Io, { version }: Program): P
     const reload = async (same: () => Promise<boolean>) => {
       const next = await read()
       if (!(await same())) return
-      const kept = next === null || !(await apply(next))
-      if (!kept) current = next
+      const change = next === null ? 'kept' : await apply(next, same)
+      if (change === 'changed') return
+      if (next !== null && change === 'applied') current = next
       io.stderr(
-        kept
+        change === 'kept'
           ? `${paint.yellow('kept')}: the last good configuration stays in effect\n`
           : `${paint.green('applied')}: the changed files are in effect\n`,
       )

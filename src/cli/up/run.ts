@@ -140,14 +140,15 @@ async function reload(
     const plan = await readPlan(input, placement, args, io)
     if (!(await same())) return
     const addresses = runtime.addresses()
-    const problems = plan === null ? null : await runtime.apply(plan)
-    if (plan !== null && problems !== null && problems.length === 0) {
+    const problems = plan === null ? [] : await runtime.apply(plan, same)
+    if (problems === null) return
+    if (plan !== null && problems.length === 0) {
       warnOfUnrestricted(plan, before, args, io)
       announce(runtime, addresses, args, io)
       io.stderr(`${paint.green('applied')}: the changed files are in effect\n`)
       return
     }
-    if (plan !== null && problems !== null)
+    if (plan !== null)
       report(
         problems.map((problem) => describe(problem, plan)),
         args,

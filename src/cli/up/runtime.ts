@@ -140,9 +140,14 @@ export class Runtime {
     return this.#proxy?.addresses() ?? new Map()
   }
 
-  /** Starts authorizers, then proxies, or changes them to what `plan` says. What runs goes on after a problem. */
-  apply(plan: Plan): Promise<readonly RunProblem[]> {
-    const applied = this.#queue.then(() => this.#apply(plan))
+  /**
+   * Starts authorizers, then proxies, or changes them to what `plan` says. What runs goes on after a problem, and where
+   * `same` says that files have changed since engines began to read them: then null, for whoever comes with the next plan.
+   */
+  apply(plan: Plan): Promise<readonly RunProblem[]>
+  apply(plan: Plan, same: () => Promise<boolean>): Promise<readonly RunProblem[] | null>
+  apply(plan: Plan, same?: () => Promise<boolean>): Promise<readonly RunProblem[] | null> {
+    const applied = this.#queue.then(() => this.#apply(plan, same))
     this.#queue = applied.catch(() => {})
     return applied
   }
@@ -168,7 +173,7 @@ export class Runtime {
     return config.providers.filter((provider) => used.has(provider.name))
   }
 
-  async #apply(plan: Plan): Promise<readonly RunProblem[]> {
+  async #apply(plan: Plan, same?: () => Promise<boolean>): Promise<readonly RunProblem[] | null> {
     const config = this.#configure(plan)
     if (config === null) {
       return [{ kind: 'certificate', message: this.#identities.problem ?? 'there is none' }]
@@ -176,6 +181,10 @@ export class Runtime {
     const authorizers = await this.#authorizers.prepare(plan.mesh.authorizers)
     if (authorizers.kind === 'failed') {
       return authorizers.problems.map((diagnostic) => ({ kind: 'authorizer', diagnostic }))
+    }
+    if (same !== undefined && !(await same())) {
+      await authorizers.undo()
+      return null
     }
     // Endpoints and keys are looked up in the plan, so they are there before the first request that needs them.
     const before = this.#plan

@@ -201,7 +201,8 @@ test('a provider that does not answer at start is a warning, and what it would d
   const argv = ['up', '-f', 'mesh.yaml', '--workload', 'default/httpbin-with-opa', ...QUIET]
   const app = await application(t)
   const up = start(t, [...argv, '--listen', '80=127.0.0.1:0', '--app', `127.0.0.1:${app}`], { cwd })
-  const talk = await up.hears(/does not answer/)
+  await up.hears(/does not answer/)
+  const talk = await up.hears(/^ready$/m)
   assert.match(talk, /warn .*provider opa\.local does not answer; requests that ask it are refused with 403/)
   const at = /inbound default\/httpbin-with-opa:80 at (\S+)/.exec(await up.hears(/^ready$/m))?.[1]
   assert.equal((await fetch(`http://${at}/headers`)).status, 403)

@@ -3,7 +3,7 @@ import { type CheckResult, type ClientEvents, noEvents } from './client-events.t
 import type { ClientStatus, ProviderClient } from './client-status.ts'
 import { Deadlines } from './deadlines.ts'
 import type { EndpointSource } from './endpoints.ts'
-import { failure } from './failure.ts'
+import { failure, unwritable } from './failure.ts'
 import type { Host } from './host.ts'
 import { HostSet, type MakeHost } from './host-set.ts'
 import { type ClientOptions, defaultMaxChecks, defaultMaxPending } from './options.ts'
@@ -134,8 +134,8 @@ export class Dispatcher implements CheckOwner, ProviderClient {
     try {
       host.ask(check)
     } catch {
-      // A request that cannot be written.
-      this.#settle(check, 'failed', failure('unavailable', 'the check could not be sent'))
+      // The client's own doing, and nothing that the provider could be forgiven for.
+      this.#settle(check, 'failed', unwritable)
     }
   }
 

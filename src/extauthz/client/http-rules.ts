@@ -3,7 +3,7 @@ import { HeaderMap } from '../../match/header-map.ts'
 import type { HttpProvider } from '../../mesh/provider.ts'
 import { joinAnswerLines } from '../answer-lines.ts'
 import type { CheckHttpRequest, CheckOutcome, CheckRequest, HeaderChange, RequestRewrite } from '../check.ts'
-import { mergeHeaders, partialBodyHeader } from '../check-request.ts'
+import { claimsHeader, mergeHeaders, partialBodyHeader } from '../check-request.ts'
 import { invalidAnswer, isAuthority } from '../check-response.ts'
 import { isFramingHeader, isHeaderName, isHeaderValue, latin1FromUtf8 } from '../header-syntax.ts'
 import { failure } from './failure.ts'
@@ -14,9 +14,6 @@ type Line = readonly [name: string, value: string]
 
 /** Names, separated by commas, that an authorizer takes off the request. Never relayed. */
 const removeHeader = 'x-envoy-auth-headers-to-remove'
-
-/** The claims that a Delegation lets a provider see, as base64url of JSON. A client's own is never passed on. */
-export const CLAIMS_HEADER = 'x-sallyport-claims'
 
 const empty = new Uint8Array(0)
 
@@ -75,7 +72,7 @@ function requestHeaders(request: CheckRequest, http: CheckHttpRequest, { sent, a
   const { claims = null } = request
   const headers = new Map<string, string>()
   for (const [name, value] of mergeHeaders(http)) {
-    if (isFramingHeader(name) || name === CLAIMS_HEADER) continue
+    if (isFramingHeader(name)) continue
     if (name === 'authorization' || name === partialBodyHeader || sent(name)) headers.set(name, latin1FromUtf8(value))
   }
   for (const [name, fill] of added) {
@@ -83,7 +80,7 @@ function requestHeaders(request: CheckRequest, http: CheckHttpRequest, { sent, a
     // Envoy adds none without a value.
     if (value !== '') headers.set(name, value)
   }
-  if (claims !== null) headers.set(CLAIMS_HEADER, Buffer.from(JSON.stringify(claims), 'utf8').toString('base64url'))
+  if (claims !== null) headers.set(claimsHeader, Buffer.from(JSON.stringify(claims), 'utf8').toString('base64url'))
   headers.set('x-envoy-internal', 'true')
   headers.set('x-envoy-expected-rq-timeout-ms', String(timeout))
   headers.set('content-length', String(http.body?.bytes.length ?? 0))

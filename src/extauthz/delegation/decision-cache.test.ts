@@ -166,6 +166,9 @@ test('answers are bounded in bytes, and one that is too large is not kept', asyn
   assert.equal(events.filter((event) => event === 'evicted').length, 7)
   await get('huge', large(5000))
   assert.equal(cache.size, 3)
+  const telling = { ...large(0), metadata: { note: 'v'.repeat(400) } } as const
+  for (let i = 0; i < 10; i++) await get(`m${i}`, telling)
+  assert.equal(cache.size, 3)
 })
 
 test('a provider whose client breaks its promise blocks no later question', async () => {

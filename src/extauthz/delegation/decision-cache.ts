@@ -189,13 +189,14 @@ function isOwn(name: string): boolean {
 /** What an entry costs beside its texts, about. */
 const OVERHEAD = 200
 
-function bytesOf(key: string, { changes, responseChanges, queryChanges, rewrite }: CheckOutcome & { kind: 'allow' }) {
+function bytesOf(key: string, outcome: CheckOutcome & { kind: 'allow' }) {
+  const { changes, responseChanges, queryChanges, rewrite, metadata } = outcome
   let bytes = OVERHEAD + key.length
   for (const change of [...changes, ...responseChanges]) {
     bytes += OVERHEAD / 2 + change.name.length + (change.kind === 'remove' ? 0 : change.value.length)
   }
-  if (queryChanges !== undefined || rewrite !== undefined) {
-    bytes += 2 * JSON.stringify([queryChanges, rewrite]).length
+  if (queryChanges !== undefined || rewrite !== undefined || metadata !== undefined) {
+    bytes += 2 * JSON.stringify([queryChanges, rewrite, metadata]).length
   }
   return bytes
 }

@@ -5,7 +5,7 @@ import { HeaderMap } from '../../match/header-map.ts'
 import type { View } from '../../mesh/delegation.ts'
 import type { HttpProvider } from '../../mesh/provider.ts'
 import type { Claims } from '../../policy/facts.ts'
-import type { CheckRequest } from '../check.ts'
+import type { CheckBody, CheckRequest } from '../check.ts'
 import { encodeCheckRequest } from '../check-request.ts'
 import { createHttpRules } from '../client/http-rules.ts'
 import { cacheKey, encodeKey } from './cache-key.ts'
@@ -21,6 +21,7 @@ interface Parts {
   readonly headers?: readonly (readonly [string, string])[]
   readonly body?: string | null
   readonly partial?: boolean
+  readonly received?: number
   readonly ip?: string
   readonly port?: number
   readonly principal?: string
@@ -43,9 +44,13 @@ function request(parts: Parts): CheckRequest {
       scheme: 'http',
       protocol: 'HTTP/1.1',
       headers: HeaderMap.from(parts.headers ?? []),
-      body: body === null ? null : { bytes: Buffer.from(body, 'latin1'), partial: parts.partial ?? false },
+      body: body === null ? null : bodyOf(body, parts),
     },
   }
+}
+
+function bodyOf(text: string, { partial = false, received = text.length }: Parts): CheckBody {
+  return { bytes: Buffer.from(text, 'latin1'), partial, received }
 }
 
 function shown(view: Partial<View>, parts: Parts): CheckRequest {
@@ -135,7 +140,28 @@ test('query parameters keep their bytes, and no reader finds a listed one that w
   for (const spelt of ['ten%61nt=1', 'TENANT=1', '%54enant=1', 'x=1;tenant=2', 'x;ten%61nt=2', 'tenant;x', 'tenant']) {
     assert.equal(path(['tenant'], `/a?y=1&${spelt}`), `/a?${spelt}`, spelt)
   }
-  for (const other of ['tenants=1', 'xtenant=1', 'x=tenant', 'ten%2561nt=1']) {
+  // As frameworks nest parameters, and as PHP reads their names.
+  for (const spelt of [
+    'tenant[]=1',
+    'ten%61nt%5B0%5D[a]=1',
+    '%20tenant=1',
+    'tenant+=1',
+    'tenant%00x=1',
+    'x;tenant[]',
+  ]) {
+    assert.equal(path(['tenant'], `/a?y=1&${spelt}`), `/a?${spelt}`, spelt)
+  }
+  for (const spelt of ['a.b=1', 'a+b=1', 'a%2eb[]=1']) assert.equal(path(['a_b'], `/?${spelt}`), `/?${spelt}`, spelt)
+  for (const other of [
+    'x[tenant]=1',
+    '[tenant]=1',
+    'tenants[]=1',
+    'x.tenant=1',
+    'tenants=1',
+    'xtenant=1',
+    'x=tenant',
+    'ten%2561nt=1',
+  ]) {
     assert.equal(path(['tenant'], `/a?${other}`), '/a', other)
   }
   assert.equal(path(['a b', 'ü'], '/?a+b=1&a%20b=2&%C3%BC=3&%FC=4'), '/?a+b=1&a%20b=2&%C3%BC=3')
@@ -194,6 +220,7 @@ const parts: fc.Arbitrary<Parts> = fc.record({
   headers: fc.array(fc.tuple(name, text), { maxLength: 4 }),
   body: fc.option(text, { nil: null }),
   partial: fc.boolean(),
+  received: fc.nat(9),
   ip: fc.constantFrom('1.2.3.4', '10.0.0.1'),
   port: fc.constantFrom(1, 2),
   principal: fc.constantFrom('', 'spiffe://a/ns/b/sa/c'),

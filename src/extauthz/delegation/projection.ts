@@ -2,7 +2,7 @@ import { asBytes, asciiLower } from '../../match/bytes.ts'
 import { HeaderMap } from '../../match/header-map.ts'
 import type { View } from '../../mesh/delegation.ts'
 import type { Claims } from '../../policy/facts.ts'
-import type { CheckHttpRequest, CheckPeer, CheckRequest } from '../check.ts'
+import type { CheckBody, CheckHttpRequest, CheckPeer, CheckRequest } from '../check.ts'
 import { compileNames, type NameList } from './name-list.ts'
 
 /** What a provider is asked in place of the whole: nothing that is not in it reaches the provider. */
@@ -30,7 +30,7 @@ export function createProjection(view: View): Projection {
     scheme: http.scheme,
     protocol: http.protocol,
     headers: shownHeaders(http.headers, headers),
-    body: view.body ? http.body : null,
+    body: view.body ? shownBody(http.body) : null,
   })
   return ({ source: from, destination: { ip, port, principal }, http }, claims) => ({
     source: source(from),
@@ -39,6 +39,11 @@ export function createProjection(view: View): Projection {
     http: http === null ? null : httpOf(http),
     claims: claims === null || claimNames === null ? null : shownClaims(claims, claimNames),
   })
+}
+
+/** Without how much more has come by now, which differs for bodies that are cut short at the same place. */
+function shownBody(body: CheckBody | null): CheckBody | null {
+  return body === null ? null : { bytes: body.bytes, partial: body.partial }
 }
 
 function shownHeaders(headers: HeaderMap, shown: NameList): HeaderMap {
@@ -63,13 +68,27 @@ function shownPath(path: string, shown: NameList): string {
 }
 
 /**
- * Whether any reader would find a listed name in it: the application may decode it, ignore its case, or take a semicolon
- * for a separator, and must not read what the provider was not shown.
+ * Whether any reader would find a listed name in it: the application may decode it, ignore its case, take a semicolon for
+ * a separator, or `a[]` for a list that is called `a`, and must not read what the provider was not shown.
  */
 function isShown(pair: string, shown: NameList): boolean {
-  if (shown(nameOf(pair))) return true
-  return pair.includes(';') && pair.split(';').some((part) => shown(nameOf(part)))
+  if (isRead(nameOf(pair), shown)) return true
+  return pair.includes(';') && pair.split(';').some((part) => isRead(nameOf(part), shown))
 }
+
+/**
+ * As it is written, and as frameworks read what is in it besides: an index in brackets is no part of the name. For PHP
+ * neither are a space before it and whatever follows a NUL, and a space or a dot within it is an underscore.
+ */
+function isRead(name: string, shown: NameList): boolean {
+  if (shown(name)) return true
+  if (!READ_OTHERWISE.test(name)) return false
+  const [bare = ''] = name.trim().split(INDEX, 1)
+  return shown(bare.trim()) || shown(bare.trim().replace(/[ .]/g, '_'))
+}
+
+const READ_OTHERWISE = /[[\s.\0]/
+const INDEX = /[[\0]/
 
 /** Decoded to bytes as Latin-1, in lower case. */
 function nameOf(pair: string): string {

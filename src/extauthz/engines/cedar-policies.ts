@@ -39,6 +39,8 @@ export async function readPolicies(path: string, cedar: Cedar): Promise<ReadCeda
   for (const file of names) {
     const read = await readTextFile(file, MOST_BYTES)
     if (read.kind === 'failed') return read
+    // Somebody is about to write it anew, and what it forbade must not be missed until then.
+    if (read.text.trim() === '' && names.length > 1) return { kind: 'failed', message: `${file}: the file is empty` }
     const parsed = parsePolicies(file, read.text, cedar)
     if (parsed.kind === 'problems') problems.push(...parsed.problems)
     else files.push(parsed.file)

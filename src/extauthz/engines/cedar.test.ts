@@ -185,6 +185,9 @@ test('a folder of policies', async () => {
   assert.equal((await ask({ path: '/a' })).kind, 'allow')
   assert.equal((await ask({ path: '/admin/x' })).kind, 'deny')
   assert.equal((await connect()).kind, 'allow')
+  folder.write('several/b.cedar', '')
+  const emptied = await createEngine({ ...engine, tokens: [], principal: 'source' }, { logger }).load()
+  assert.match(emptied.kind === 'failed' ? emptied.message : 'loaded', /b\.cedar: the file is empty/)
 })
 
 test('a path that normalization would change has to pass both ways', async () => {

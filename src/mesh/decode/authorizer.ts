@@ -11,6 +11,14 @@ import { customResource } from './meta.ts'
 import { optional, record, required } from './record.ts'
 
 const DEFAULT_TIMEOUT = 1000
+const HOUR = 3_600_000
+
+const timeout = map(duration, (milliseconds, at): number | undefined => {
+  if (milliseconds > 0 && milliseconds <= HOUR) return milliseconds
+  const help = 'write how long a check may take: `1s`'
+  at.report('SP106', 'a check has more than no time and at most an hour', { help })
+  return undefined
+})
 
 const DEFAULT_QUERY = 'data.envoy.authz.allow'
 
@@ -61,7 +69,7 @@ const spec = map(
   record({
     grpc: optional(grpcListener, null),
     http: optional(httpListener, null),
-    timeout: optional(duration, DEFAULT_TIMEOUT),
+    timeout: optional(timeout, DEFAULT_TIMEOUT),
     engine: required(engine),
   }),
   (value, at) => {

@@ -9,8 +9,11 @@ export type Outcome =
   /** As JSON says it: sets are lists. */
   | { readonly kind: 'defined'; readonly value: unknown }
   | { readonly kind: 'undefined' }
-  /** The evaluation ended without a result, such as for want of memory or two rules that disagree. */
-  | { readonly kind: 'failed'; readonly message: string }
+  /**
+   * The evaluation ended without a result: two rules disagree, or (`limit`) it needed more than it may have, such as memory
+   * or time in a built-in, which the input can bring about.
+   */
+  | { readonly kind: 'failed'; readonly message: string; readonly limit?: true }
 
 /** A policy that is ready to be asked. It runs on the caller's thread and cannot be interrupted. */
 export interface Machine {
@@ -72,9 +75,15 @@ class ReplacedMachine implements Machine {
       if (!instance.isBloated()) this.#instance = instance
       return outcome
     } catch (error) {
-      return { kind: 'failed', message: describe(error) }
+      const message = describe(error)
+      return isConflict(error) ? { kind: 'failed', message } : { kind: 'failed', message, limit: true }
     }
   }
+}
+
+/** Two rules that disagree, as OPA's WebAssembly says it: the only end of an evaluation that OPA's server has too. */
+function isConflict(error: unknown): boolean {
+  return error instanceof PolicyError && /(?:assignment|insert) conflict$/.test(error.message)
 }
 
 /** The policy cannot be run, or its run has ended early. */
