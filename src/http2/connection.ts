@@ -65,8 +65,8 @@ export class Http2Connection {
     this.#events = events
     this.#output = new Output(write)
     this.#streams = new Streams(role, () => events.idle?.())
-    this.#sender = new Sender(this.#output, this.#streams)
     this.#misuse = new Misuse(now)
+    this.#sender = new Sender(this.#output, this.#streams, this.#misuse)
     const { request } = events
     const parts = { output: this.#output, sender: this.#sender, streams: this.#streams, misuse: this.#misuse }
     this.#receiver = new Receiver({ role, limits, request, ...parts })
@@ -138,6 +138,7 @@ export class Http2Connection {
   request(fields: readonly string[], end: boolean, events: StreamEvents): Http2Stream | null {
     if (!this.available) return null
     this.#streams.lastOwn += 2
+    this.#misuse.begun()
     const stream = this.#receiver.open(this.#streams.lastOwn)
     stream.events = events
     stream.sendFields(fields, end)
