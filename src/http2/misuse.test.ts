@@ -21,6 +21,8 @@ const settings = frame(FrameType.settings, 0, 0)
 const ping = frame(FrameType.ping, 0, 0, Buffer.alloc(8))
 /** `:status 200`. */
 const ok = Buffer.from([0x88])
+/** `:method POST`, `:scheme http`, `:path /`. */
+const post = Buffer.from([0x83, 0x86, 0x84])
 const whole = Flag.endHeaders | Flag.endStream
 const request = [':method', 'POST', ':scheme', 'http', ':path', '/', ':authority', 'h']
 
@@ -107,4 +109,25 @@ test('a server that floods ends the connection all the same', () => {
   )
   for (let i = 0; i < 2000; i++) connection.receive(ping)
   assert.deepEqual(reasons, ['11 too many frames that are no message'])
+})
+
+test('a client that makes the server give up its requests is one that gives them up', () => {
+  const faults: readonly (readonly [string, (id: number) => Buffer])[] = [
+    ['a window raised by nothing', (id) => frame(FrameType.windowUpdate, 0, id, number(0))],
+    ['a window raised too far', (id) => frame(FrameType.windowUpdate, 0, id, number(0x7fff_ffff))],
+    ['fields behind the end', (id) => frame(FrameType.headers, whole, id, post)],
+    ['data behind the end', (id) => frame(FrameType.data, Flag.endStream, id, Buffer.alloc(1))],
+  ]
+  for (const [name, wrong] of faults) {
+    let taken = 0
+    const { connection, reasons } = open('server', (stream) => {
+      taken++
+      stream.events = ending(() => {})
+    })
+    for (let id = 1; id < 4000; id += 2) {
+      connection.receive(Buffer.concat([frame(FrameType.headers, whole, id, post), wrong(id)]))
+    }
+    assert.deepEqual(reasons, ['11 most requests are given up by the client'], name)
+    assert.equal(taken, 500, name)
+  }
 })

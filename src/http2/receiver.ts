@@ -126,7 +126,8 @@ export class Receiver {
     stream.drop()
     this.#sender.sendReset(stream, code)
     events?.reset(code, reason)
-    return this.#misuse.control()
+    const cut = stream.begun && this.#role === 'server' ? this.#misuse.cut() : null
+    return cut ?? this.#misuse.control()
   }
 
   /** Half of a window is given back at once. What is read goes to whoever bounds it; what is answered already, nowhere. */
