@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { Gathered } from '../gathered.ts'
 import { type Address, listenOn } from './address.ts'
 import { type HttpAnswer, httpAnswer } from './http-answer.ts'
 import type { Judge } from './judge.ts'
@@ -59,7 +60,7 @@ export function createHttpAuthorizerServer(
     }
     checks++
     const abort = new AbortController()
-    const chunks: Buffer[] = []
+    const body = new Gathered()
     let length = 0
     response.once('close', () => {
       checks--
@@ -69,15 +70,15 @@ export function createHttpAuthorizerServer(
     })
     message.on('data', (chunk: Buffer) => {
       if (response.headersSent || response.closed) return
-      chunks.push(chunk)
       length += chunk.length
       buffered += chunk.length
       if (length > limits.maxBodyBytes) reject(message, response, 413)
       else if (buffered > limits.maxBufferedBytes) reject(message, response, 503)
+      else body.add(chunk)
     })
     message.once('end', async () => {
       if (response.headersSent || response.closed) return
-      const request = readHttpRequest(message, Buffer.concat(chunks), abort.signal)
+      const request = readHttpRequest(message, body.octets, abort.signal)
       answer(response, httpAnswer(await judge({ kind: 'request', request }, 'http'), request))
     })
   }

@@ -1,7 +1,14 @@
 import { Buffer } from 'node:buffer'
 import { ErrorCode } from '../../http2/frames.ts'
 import type { Http2Stream, StreamEvents } from '../../http2/stream.ts'
-import { encodeGrpcMessage, type Framing, frameMessage, grpcStatus, MessageReader } from '../grpc-framing.ts'
+import {
+  encodeGrpcMessage,
+  type Framing,
+  frameMessage,
+  grpcStatus,
+  MessageReader,
+  readMessage,
+} from '../grpc-framing.ts'
 import type { CallHead } from './grpc-head.ts'
 import type { GrpcCall, GrpcHandler, GrpcReply, GrpcTransportLimits } from './grpc-transport.ts'
 
@@ -19,7 +26,6 @@ type AcceptedHead = Extract<CallHead, { kind: 'call' }>
 
 const REPLY: readonly string[] = [':status', '200', 'content-type', 'application/grpc']
 const OK: readonly string[] = ['grpc-status', '0']
-const PREFIX = 5
 
 /** Streams that whoever sweeps looks at. */
 export interface Expiring extends StreamEvents {
@@ -79,7 +85,7 @@ export class Call implements Expiring, GrpcCall {
   data(bytes: Buffer, from: number, to: number, ended: boolean): void {
     if (!this.#reading) return
     if (ended && this.#reader === null) {
-      this.#finish(readWhole(bytes, from, to, this.#context.limits.maxMessageBytes))
+      this.#finish(readMessage(bytes, from, to, this.#context.limits.maxMessageBytes))
       return
     }
     const context = this.#context
@@ -180,18 +186,6 @@ export class Call implements Expiring, GrpcCall {
 }
 
 const NOTHING = new Uint8Array(0)
-
-/** A message that came in one frame. */
-function readWhole(bytes: Buffer, from: number, to: number, most: number): Framing {
-  if (to - from < PREFIX) return { kind: 'malformed' }
-  const flag = bytes[from]
-  const length = bytes.readUInt32BE(from + 1)
-  if (flag === 1) return { kind: 'compressed' }
-  if (flag !== 0) return { kind: 'malformed' }
-  if (length > most) return { kind: 'tooLarge' }
-  if (to - from !== PREFIX + length) return { kind: 'malformed' }
-  return { kind: 'message', message: bytes.subarray(from + PREFIX, to) }
-}
 
 /** A status without a message: trailers only. */
 export function refuseCall(stream: Http2Stream, status: number, text: string, now: number): void {
