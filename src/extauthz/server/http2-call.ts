@@ -159,6 +159,7 @@ export class Call implements Expiring, GrpcCall {
     this.#end()
     this.#stream.sendFields(REPLY)
     this.#stream.send(frameMessage(reply.message), OK)
+    if (!this.#stream.flushed) this.#stream.events = new Answered(this.#stream, this.#context.now)
   }
 
   #refuse(status: number, text: string): void {
@@ -195,7 +196,7 @@ export function refuseCall(stream: Http2Stream, status: number, text: string, no
 }
 
 export function refuseHttp(stream: Http2Stream, status: number, now: number): void {
-  stream.events = new Refused(stream, now)
+  stream.events = new Answered(stream, now)
   stream.sendFields([':status', String(status), 'content-type', 'text/plain'])
   stream.send(ONLY_GRPC, 'end')
 }
@@ -203,10 +204,10 @@ export function refuseHttp(stream: Http2Stream, status: number, now: number): vo
 const ONLY_GRPC = Buffer.from('gRPC only: POST with content-type application/grpc\n')
 
 /**
- * Answered before the request was whole. What still comes of it is thrown away, and its window is not refilled; a caller
- * that does not end it is cut off in time.
+ * Answered before the request was whole, or beyond the caller's windows. What still comes of the request is thrown away,
+ * and its window is not refilled; a caller that does not end it, or leaves no room for the answer, is cut off in time.
  */
-class Refused implements Expiring {
+class Answered implements Expiring {
   readonly #stream: Http2Stream
   readonly #begunAt: number
 
@@ -221,12 +222,13 @@ class Refused implements Expiring {
   reset(): void {}
 
   expire(now: number, { readTimeout }: GrpcTransportLimits): void {
-    // RFC 9113, section 8.1: nothing is wrong, but the rest is not wanted.
-    if (now - this.#begunAt > readTimeout) this.#stream.reset(ErrorCode.noError)
+    if (now - this.#begunAt <= readTimeout) return
+    // RFC 9113, section 8.1: with a whole answer nothing is wrong, but the rest of the request is not wanted.
+    this.#stream.reset(this.#stream.flushed ? ErrorCode.noError : ErrorCode.cancel)
   }
 }
 
 function refuseStream(stream: Http2Stream, fields: readonly string[], now: number): void {
-  stream.events = new Refused(stream, now)
+  stream.events = new Answered(stream, now)
   stream.sendFields(fields, true)
 }
