@@ -92,3 +92,14 @@ test('an answer waits for its window, which may come in pieces', async () => {
   // Its status is behind it.
   assert.equal(caller.seen.filter((line) => line === `${FrameType.headers} 1`).length, 2)
 })
+
+test('a connection that does not speak is not kept for as long as one that nobody uses', async () => {
+  const { port } = await serve({ readTimeout: 100 })
+  const silent = connect(port, '127.0.0.1').on('error', () => {})
+  endings.push(() => silent.destroy())
+  silent.resume()
+  const speaking = await call(port, noWindow)
+  await once(silent, 'close')
+  await new Promise((resolve) => setTimeout(resolve, 600))
+  assert(!speaking.socket.closed)
+})

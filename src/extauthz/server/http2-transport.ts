@@ -130,7 +130,11 @@ class ServerConnection {
       for (const { events } of connection.streams()) {
         ;(events as Expiring | null)?.expire(now, this.#limits)
       }
-    } else if (now - this.#usedAt > this.#limits.idleTimeout) this.destroy()
+      return
+    }
+    // Whoever does not even say that it speaks HTTP/2 takes the place of others.
+    const { idleTimeout, readTimeout } = this.#limits
+    if (now - this.#usedAt > (connection.settled ? idleTimeout : Math.min(idleTimeout, readTimeout))) this.destroy()
   }
 
   #request(stream: Http2Stream, fields: readonly string[], ended: boolean): void {
