@@ -21,7 +21,10 @@ import { Streams } from './streams.ts'
 export interface ConnectionEvents {
   /** Servers only. */
   readonly request: TakeRequest
-  /** No more streams are begun here, by the peer's wish: a client takes another connection. `code` says why. */
+  /**
+   * No more streams are begun here, by the peer's wish or because all ids have been used: a client takes another
+   * connection. `code` says why.
+   */
   goingAway(code: number): void
   /** The peer's SETTINGS have come, first ones or others: streams that it takes at a time. */
   settings?(maxStreams: number): void
@@ -50,6 +53,7 @@ export class Http2Connection {
   readonly #receiver: Receiver
   readonly #misuse: Misuse
   readonly #reader: FrameReader
+  readonly #lastStream: number
   /** Who waits for an answer to a PING, in turn. */
   readonly #pings: (() => void)[] = []
   /** Octets of the preface that are still to come. */
@@ -62,6 +66,7 @@ export class Http2Connection {
   constructor({ role, limits: given, now, write, events }: ConnectionOptions) {
     const limits = { ...defaultLimits, ...given }
     this.#role = role
+    this.#lastStream = limits.lastStream
     this.#events = events
     this.#output = new Output(write)
     this.#streams = new Streams(role, () => events.idle?.())
@@ -96,7 +101,7 @@ export class Http2Connection {
       !this.#goingAway &&
       !this.#peerGoingAway &&
       this.#streams.size < this.#sender.peer.maxStreams &&
-      this.#streams.lastOwn < LARGEST_WINDOW - 2
+      this.#streams.lastOwn + 2 <= this.#lastStream
     )
   }
 
@@ -139,6 +144,10 @@ export class Http2Connection {
     if (!this.available) return null
     this.#streams.lastOwn += 2
     this.#misuse.begun()
+    if (this.#streams.lastOwn + 2 > this.#lastStream) {
+      // Not before whoever asks has been answered.
+      queueMicrotask(() => this.#events.goingAway(ErrorCode.noError))
+    }
     const stream = this.#receiver.open(this.#streams.lastOwn)
     stream.events = events
     stream.sendFields(fields, end)
