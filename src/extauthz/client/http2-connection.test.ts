@@ -38,10 +38,10 @@ function peer(answer: (stream: number, socket: Socket) => void): Promise<number>
   })
 }
 
-function opened(port: number, maxAnswerBytes: number): Promise<UnaryConnection> {
+function opened(port: number, maxAnswerBytes: number, closed = (_problem: string) => {}): Promise<UnaryConnection> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    const listener = { opened: () => resolve(connection), roomier() {}, draining() {}, closed() {} }
+    const listener = { opened: () => resolve(connection), roomier() {}, draining() {}, closed }
     const connection = openHttp2({ socket, authority: 'a', scheme: 'http', maxAnswerBytes }, listener)
     closing.push(() => connection.close())
   })
@@ -68,4 +68,14 @@ test('an answer that comes octet by octet costs what it is long', async () => {
   // To copy all that came with each octet takes many times as long.
   const took = performance.now() - began
   assert(took < 5000, `took ${took} ms`)
+})
+
+test('a peer that speaks something else, or hangs up, is told from one that is silent', async () => {
+  for (const [says, problem] of [
+    ['HTTP/1.1 400 Bad Request\r\n\r\n', 'a frame is too long'],
+    ['', 'the peer has ended the connection'],
+  ] as const) {
+    const port = await tcp((socket) => socket.end(says))
+    assert.equal(await new Promise((resolve) => void opened(port, 1000, resolve)), problem)
+  }
 })

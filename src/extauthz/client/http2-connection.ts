@@ -95,6 +95,7 @@ class OwnConnection implements UnaryConnection {
   }
 
   close(): void {
+    if (this.#state === 'opening') this.#problem ??= 'not connected in time'
     this.#closeSoon()
     this.#socket.destroy()
   }
@@ -140,9 +141,8 @@ class OwnConnection implements UnaryConnection {
   }
 
   #closed(reason: string): void {
-    const opened = this.#state !== 'opening'
     this.#state = 'closed'
-    const problem = this.#problem ?? (opened ? reason : 'not connected in time')
+    const problem = this.#problem ?? reason
     queueMicrotask(() => this.#listener.closed(problem))
   }
 }
