@@ -84,7 +84,12 @@ export function createHttpAuthorizerServer(
   }
 
   return {
-    listen: (host, port) => listenOn(server, host, port),
+    listen: async (host, port) => {
+      const address = await listenOn(server, host, port)
+      // Closed meanwhile, when there was nothing yet to close.
+      if (closing) server.close()
+      return address
+    },
     close: async (grace) => {
       closing = true
       if (!server.listening) return

@@ -103,3 +103,14 @@ test('a connection that does not speak is not kept for as long as one that nobod
   await new Promise((resolve) => setTimeout(resolve, 600))
   assert(!speaking.socket.closed)
 })
+
+test('closed while it begins to listen, it does not listen', async () => {
+  const transport = createHttp2Transport(handler, defaultLimits)
+  const listening = transport.listen('127.0.0.1', 0)
+  await transport.close(0)
+  const { port } = await listening
+  const socket = connect(port, '127.0.0.1')
+  endings.push(() => socket.destroy())
+  const [error] = await once(socket, 'error')
+  assert.equal(error.code, 'ECONNREFUSED')
+})

@@ -36,8 +36,9 @@ class Http2Transport implements GrpcTransport {
 
   async listen(host: string, port: number) {
     const address = await listenOn(this.#server, host, port)
-    this.#sweeper = setInterval(() => this.#sweep(), SWEEP)
-    this.#sweeper.unref()
+    // Closed meanwhile, when there was nothing yet to close.
+    if (this.#closing) this.#server.close()
+    else this.#sweeper = setInterval(() => this.#sweep(), SWEEP).unref()
     return address
   }
 
