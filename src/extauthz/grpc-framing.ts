@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { Gathered } from './gathered.ts'
 
 /** gRPC status codes that this room speaks of. */
 export const grpcStatus = {
@@ -40,34 +41,39 @@ export type Framing =
   /** Cut short, empty, more than one message, or a flag that means nothing. */
   | { readonly kind: 'malformed' }
 
-/** Collects the one message of a unary call. Holds no more than `limit` bytes and the prefix. */
+/** The one message of a unary call, which stands between `from` and `to` and is not copied. */
+export function readMessage(bytes: Buffer, from: number, to: number, limit: number): Framing {
+  if (to - from < prefixBytes) return { kind: 'malformed' }
+  const flag = bytes[from]
+  const length = bytes.readUInt32BE(from + 1)
+  if (flag === 1) return { kind: 'compressed' }
+  if (flag !== 0) return { kind: 'malformed' }
+  if (length > limit) return { kind: 'tooLarge' }
+  if (to - from !== prefixBytes + length) return { kind: 'malformed' }
+  return { kind: 'message', message: bytes.subarray(from + prefixBytes, to) }
+}
+
+/** Collects the one message of a unary call that comes in parts. Holds little more than `limit` bytes and the prefix. */
 export class MessageReader {
   readonly #limit: number
-  readonly #chunks: Buffer[] = []
-  #length = 0
+  readonly #gathered = new Gathered()
 
   constructor(limit: number = maxMessageBytes) {
     this.#limit = limit
   }
 
   /** Returns false when nothing that follows could make this a message within the limit. */
-  push(chunk: Buffer): boolean {
-    this.#chunks.push(chunk)
-    this.#length += chunk.length
-    return this.#length <= this.#limit + prefixBytes
+  push(chunk: Uint8Array): boolean {
+    const left = this.#limit + prefixBytes - this.#gathered.length
+    // One more than there may be says that there are too many.
+    this.#gathered.add(chunk, 0, Math.min(chunk.length, left + 1))
+    return chunk.length <= left
   }
 
   /** What has been read, once the stream has ended or `push` returned false. */
   finish(): Framing {
-    if (this.#length < prefixBytes) return { kind: 'malformed' }
-    const bytes = this.#chunks.length === 1 ? (this.#chunks[0] as Buffer) : Buffer.concat(this.#chunks)
-    const flag = bytes[0] as number
-    const length = bytes.readUInt32BE(1)
-    if (flag === 1) return { kind: 'compressed' }
-    if (flag !== 0) return { kind: 'malformed' }
-    if (length > this.#limit) return { kind: 'tooLarge' }
-    if (bytes.length !== prefixBytes + length) return { kind: 'malformed' }
-    return { kind: 'message', message: bytes.subarray(prefixBytes) }
+    const { octets } = this.#gathered
+    return readMessage(octets, 0, octets.length, this.#limit)
   }
 }
 

@@ -21,7 +21,7 @@ import { Streams } from './streams.ts'
 export interface ConnectionEvents {
   /** Servers only. */
   readonly request: TakeRequest
-  /** No more streams are begun here, by the peer's wish: a client takes another connection. `code` says why. */
+  /** The peer wants no more streams here (`code`: why), or all ids are used: a client takes another connection. */
   goingAway(code: number): void
   /** The peer's SETTINGS have come, first ones or others: streams that it takes at a time. */
   settings?(maxStreams: number): void
@@ -50,6 +50,7 @@ export class Http2Connection {
   readonly #receiver: Receiver
   readonly #misuse: Misuse
   readonly #reader: FrameReader
+  readonly #lastStream: number
   /** Who waits for an answer to a PING, in turn. */
   readonly #pings: (() => void)[] = []
   /** Octets of the preface that are still to come. */
@@ -62,11 +63,12 @@ export class Http2Connection {
   constructor({ role, limits: given, now, write, events }: ConnectionOptions) {
     const limits = { ...defaultLimits, ...given }
     this.#role = role
+    this.#lastStream = limits.lastStream
     this.#events = events
     this.#output = new Output(write)
     this.#streams = new Streams(role, () => events.idle?.())
-    this.#sender = new Sender(this.#output, this.#streams)
     this.#misuse = new Misuse(now)
+    this.#sender = new Sender(this.#output, this.#streams, this.#misuse)
     const { request } = events
     const parts = { output: this.#output, sender: this.#sender, streams: this.#streams, misuse: this.#misuse }
     this.#receiver = new Receiver({ role, limits, request, ...parts })
@@ -96,7 +98,7 @@ export class Http2Connection {
       !this.#goingAway &&
       !this.#peerGoingAway &&
       this.#streams.size < this.#sender.peer.maxStreams &&
-      this.#streams.lastOwn < LARGEST_WINDOW - 2
+      this.#streams.lastOwn + 2 <= this.#lastStream
     )
   }
 
@@ -138,6 +140,11 @@ export class Http2Connection {
   request(fields: readonly string[], end: boolean, events: StreamEvents): Http2Stream | null {
     if (!this.available) return null
     this.#streams.lastOwn += 2
+    this.#misuse.begun()
+    if (this.#streams.lastOwn + 2 > this.#lastStream) {
+      // Not before whoever asks has been answered.
+      queueMicrotask(() => this.#events.goingAway(ErrorCode.noError))
+    }
     const stream = this.#receiver.open(this.#streams.lastOwn)
     stream.events = events
     stream.sendFields(fields, end)
@@ -217,9 +224,9 @@ export class Http2Connection {
       case FrameType.continuation:
         return this.#receiver.continuation(flags, bytes, from, to)
       case FrameType.windowUpdate:
-        return this.#windowUpdate(id, bytes, from, to)
+        return this.#receiver.windowUpdate(id, bytes, from, to)
       case FrameType.priority:
-        return this.#priority(id, bytes, from, to)
+        return this.#receiver.priority(id, bytes, from, to)
       case FrameType.resetStream:
         return this.#resetStream(id, bytes, from, to)
       case FrameType.settings:
@@ -234,13 +241,6 @@ export class Http2Connection {
         // RFC 9113, section 5.5: unknown ones are ignored, though not in any number.
         return this.#misuse.control()
     }
-  }
-
-  #priority(id: number, bytes: Buffer, from: number, to: number): Fault | null {
-    if (id === 0) return protocolError('PRIORITY for no stream')
-    if (to - from !== 5) return fault(ErrorCode.frameSizeError, 'a PRIORITY of another length')
-    if ((readUint32(bytes, from) & 0x7fff_ffff) === id) return protocolError('a stream depends on itself')
-    return this.#misuse.control()
   }
 
   #resetStream(id: number, bytes: Buffer, from: number, to: number): Fault | null {
@@ -289,25 +289,6 @@ export class Http2Connection {
         stream.events?.reset(ErrorCode.refusedStream, 'the peer is going away')
       }
     }
-    return this.#misuse.control()
-  }
-
-  #windowUpdate(id: number, bytes: Buffer, from: number, to: number): Fault | null {
-    if (to - from !== 4) return fault(ErrorCode.frameSizeError, 'a WINDOW_UPDATE of another length')
-    if (id !== 0 && this.#streams.isIdle(id)) return protocolError('WINDOW_UPDATE for no stream')
-    const more = readUint32(bytes, from) & 0x7fff_ffff
-    if (id === 0) {
-      if (more === 0) return protocolError('a window is raised by nothing')
-      return this.#sender.widen(more) ?? this.#misuse.control()
-    }
-    const stream = this.#streams.get(id)
-    if (stream === undefined) return this.#misuse.control()
-    if (more === 0) return this.#receiver.streamError(stream, ErrorCode.protocolError, 'a window is raised by nothing')
-    stream.sendWindow += more
-    if (stream.sendWindow > LARGEST_WINDOW) {
-      return this.#receiver.streamError(stream, ErrorCode.flowControlError, 'a window is too large')
-    }
-    stream.flush()
     return this.#misuse.control()
   }
 }

@@ -7,6 +7,8 @@ export interface ConnectionLimits {
   /** Of a list of fields: 60 KiB and 100 of them, as Envoy. */
   readonly headerList: number
   readonly fields: number
+  /** The largest id of a stream that a client begins: 2^31-1, which no id can exceed. */
+  readonly lastStream: number
 }
 
 export const defaultLimits: ConnectionLimits = {
@@ -15,4 +17,5 @@ export const defaultLimits: ConnectionLimits = {
   connectionWindow: 1 << 24,
   headerList: 60 * 1024,
   fields: 100,
+  lastStream: 2 ** 31 - 1,
 }

@@ -13,9 +13,14 @@ export class Misuse {
     this.#control = new Allowance(1000, 200, now)
   }
 
-  /** A message has begun: a request of a client, or an answer of a server. */
+  /** A request has begun, of either side. */
   begun(): void {
     this.#begun++
+    this.#control.earn(EARNED)
+  }
+
+  /** A part of a body was sent: a peer gives its windows back in pieces, and may measure the way meanwhile. */
+  sent(): void {
     this.#control.earn(EARNED)
   }
 
@@ -24,14 +29,17 @@ export class Misuse {
     return this.#control.spend() ? null : tooMany
   }
 
-  /** A request was given up by the client: that costs the server alone (CVE-2023-44487). Envoy's rule. */
+  /**
+   * A request was given up by the client (CVE-2023-44487), or by this side because the client broke a rule with it
+   * (CVE-2025-8671): that costs the server alone. Envoy's rule.
+   */
   cut(): Fault | null {
     this.#cut++
     return this.#cut >= MOST_CUT && this.#cut * 2 > this.#begun ? tooManyCut : null
   }
 }
 
-/** What a message adds to the allowance: a window or two are raised for it, and servers measure by PING. */
+/** What a request, or a part of a body, adds to the allowance: servers raise windows and measure by PING at each. */
 const EARNED = 8
 /** So many requests may be given up before their share counts. */
 const MOST_CUT = 500

@@ -6,6 +6,10 @@ import type { ConnectionLimits } from './limits.ts'
 /** Octets that may wait for a peer that does not read; more end the connection. */
 const MOST_WAITING = 1 << 24
 
+/** Octets of answers that wait before no more requests are read, and milliseconds for them to leave. */
+const MOST_UNREAD = 1 << 18
+const UNREAD = 30_000
+
 /** Milliseconds in which a peer reads what was said last. */
 const LINGER = 1000
 
@@ -27,6 +31,7 @@ export function speakOver(
       socket.write(bytes)
       const waiting = socket.writableLength
       if (waiting > MOST_WAITING) socket.destroy()
+      else if (waiting > MOST_UNREAD && role === 'server') pauseUntilRead(socket)
       // TLS goes on with it in its own time.
       return waiting === 0 && !encrypted
     },
@@ -43,6 +48,23 @@ export function speakOver(
   socket.on('error', () => socket.destroy())
   socket.once('close', () => connection.end('the connection was lost'))
   return connection
+}
+
+/**
+ * A server's alone: were both sides to wait for each other, neither would go on. While nothing is read, an end is not
+ * noticed, and a peer that has gone would never be.
+ */
+function pauseUntilRead(socket: Duplex): void {
+  if (socket.isPaused()) return
+  socket.pause()
+  const timer = setTimeout(() => socket.destroy(), UNREAD)
+  timer.unref()
+  const done = () => {
+    clearTimeout(timer)
+    socket.off('drain', done).off('close', done)
+    socket.resume()
+  }
+  socket.once('drain', done).once('close', done)
 }
 
 /** Ends a connection that nobody uses any more; streams that are open end with it. */

@@ -1,6 +1,6 @@
 import { type Fault, fault, protocolError } from './fault.ts'
 import { FieldBlocks, type FieldList } from './field-blocks.ts'
-import { DEFAULT_WINDOW, ErrorCode, Flag, FrameType } from './frames.ts'
+import { DEFAULT_WINDOW, ErrorCode, Flag, FrameType, LARGEST_WINDOW, readUint32 } from './frames.ts'
 import type { HeaderBlock } from './hpack/decoder.ts'
 import type { ConnectionLimits } from './limits.ts'
 import { checkRequest, checkResponse, checkTrailers } from './message-fields.ts'
@@ -23,7 +23,10 @@ export interface ReceiverParts {
   readonly request: TakeRequest
 }
 
-/** Messages from the peer: lists of fields and bodies, in the order that RFC 9113, section 8.1, gives them. */
+/**
+ * Messages from the peer: lists of fields and bodies, in the order that RFC 9113, section 8.1, gives them, and the windows
+ * for those of this side.
+ */
 export class Receiver {
   readonly #role: 'server' | 'client'
   readonly #limits: ConnectionLimits
@@ -120,13 +123,40 @@ export class Receiver {
     return this.#taken(this.#blocks.continuation(flags, bytes, from, to))
   }
 
+  priority(id: number, bytes: Buffer, from: number, to: number): Fault | null {
+    if (id === 0) return protocolError('PRIORITY for no stream')
+    if (to - from !== 5) return fault(ErrorCode.frameSizeError, 'a PRIORITY of another length')
+    if ((readUint32(bytes, from) & 0x7fff_ffff) === id) return protocolError('a stream depends on itself')
+    return this.#misuse.control()
+  }
+
+  windowUpdate(id: number, bytes: Buffer, from: number, to: number): Fault | null {
+    if (to - from !== 4) return fault(ErrorCode.frameSizeError, 'a WINDOW_UPDATE of another length')
+    if (id !== 0 && this.#streams.isIdle(id)) return protocolError('WINDOW_UPDATE for no stream')
+    const more = readUint32(bytes, from) & 0x7fff_ffff
+    if (id === 0) {
+      if (more === 0) return protocolError('a window is raised by nothing')
+      return this.#sender.widen(more) ?? this.#misuse.control()
+    }
+    const stream = this.#streams.get(id)
+    if (stream === undefined) return this.#misuse.control()
+    if (more === 0) return this.streamError(stream, ErrorCode.protocolError, 'a window is raised by nothing')
+    stream.sendWindow += more
+    if (stream.sendWindow > LARGEST_WINDOW) {
+      return this.streamError(stream, ErrorCode.flowControlError, 'a window is too large')
+    }
+    stream.flush()
+    return this.#misuse.control()
+  }
+
   /** A stream's fault is its own (RFC 9113, section 5.4.2). */
   streamError(stream: Http2Stream, code: ErrorCode, reason: string): Fault | null {
     const { events } = stream
     stream.drop()
     this.#sender.sendReset(stream, code)
     events?.reset(code, reason)
-    return this.#misuse.control()
+    const cut = stream.begun && this.#role === 'server' ? this.#misuse.cut() : null
+    return cut ?? this.#misuse.control()
   }
 
   /** Half of a window is given back at once. What is read goes to whoever bounds it; what is answered already, nowhere. */
@@ -204,7 +234,6 @@ export class Receiver {
       if (ended) return this.streamError(stream, ErrorCode.protocolError, 'an interim response is the last')
       return this.#misuse.control()
     }
-    this.#misuse.begun()
     const wrong = this.#expect(stream, fields, ended)
     if (wrong !== null) return this.streamError(stream, ErrorCode.protocolError, wrong)
     stream.begun = true

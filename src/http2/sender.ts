@@ -1,6 +1,7 @@
 import { type Fault, fault } from './fault.ts'
 import { DEFAULT_WINDOW, ErrorCode, Flag, FrameType, LARGEST_WINDOW } from './frames.ts'
 import { HpackEncoder } from './hpack/encoder.ts'
+import type { Misuse } from './misuse.ts'
 import type { Output } from './output.ts'
 import { defaultSettings, readSettings, type Settings } from './settings.ts'
 import type { Http2Stream, StreamOutput } from './stream.ts'
@@ -10,14 +11,16 @@ import type { Streams } from './streams.ts'
 export class Sender implements StreamOutput {
   readonly #output: Output
   readonly #streams: Streams
+  readonly #misuse: Misuse
   readonly #encoder = new HpackEncoder()
   #peer: Settings = defaultSettings
   #window = DEFAULT_WINDOW
   #stopped = false
 
-  constructor(output: Output, streams: Streams) {
+  constructor(output: Output, streams: Streams, misuse: Misuse) {
     this.#output = output
     this.#streams = streams
+    this.#misuse = misuse
   }
 
   /** What the peer allows. */
@@ -63,6 +66,7 @@ export class Sender implements StreamOutput {
       stream.sendWindow -= size
       this.#output.frame(FrameType.data, last && end ? Flag.endStream : 0, stream.id, data, sent, sent + size)
       sent += size
+      this.#misuse.sent()
       if (last) return sent
     }
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { Gathered } from '../extauthz/gathered.ts'
 import type { RequestBodyLimit } from '../mesh/provider.ts'
 import type { BufferedBody, ChainBody } from './authorize.ts'
 import { LINGER } from './limits.ts'
@@ -39,13 +40,12 @@ export class RequestBody implements ChainBody {
     // Another provider was shown it, and the stream has nothing more to give.
     if (this.#whole !== null) return shown(this.#whole, limit)
     this.#begin()
-    const { chunks, size, ended, aborted } = await this.#read(limit.allowPartialMessage ? most : most + 1)
+    const { bytes, ended, aborted } = await this.#read(limit.allowPartialMessage ? most : most + 1)
     if (aborted) return { kind: 'aborted' }
-    const bytes = Buffer.concat(chunks)
     if (ended) this.#whole = bytes
     else this.#request.unshift(bytes)
-    if (size > most && !limit.allowPartialMessage) return { kind: 'tooLarge' }
-    const partial = known === null ? !ended || size > most : known > most
+    if (bytes.length > most && !limit.allowPartialMessage) return { kind: 'tooLarge' }
+    const partial = known === null ? !ended || bytes.length > most : known > most
     return { kind: 'read', body: { bytes: bytes.subarray(0, most), partial, received: bytes.length } }
   }
 
@@ -82,21 +82,19 @@ export class RequestBody implements ChainBody {
     this.#response.writeContinue()
   }
 
-  #read(enough: number): Promise<{ chunks: Buffer[]; size: number; ended: boolean; aborted: boolean }> {
+  #read(enough: number): Promise<{ bytes: Buffer; ended: boolean; aborted: boolean }> {
     const request = this.#request
     return new Promise((resolve) => {
-      const chunks: Buffer[] = []
-      let size = 0
+      const gathered = new Gathered()
       let checking = false
       const done = (ended: boolean, aborted: boolean) => {
         request.off('data', data).off('end', end).off('close', close).off('error', close)
         request.pause()
-        resolve({ chunks, size, ended, aborted })
+        resolve({ bytes: gathered.octets, ended, aborted })
       }
       const data = (chunk: Buffer) => {
-        chunks.push(chunk)
-        size += chunk.length
-        if (size < enough || checking) return
+        gathered.add(chunk)
+        if (gathered.length < enough || checking) return
         checking = true
         // Whether this was all is known when the parser is through with what it has.
         setImmediate(() => done(request.complete && request.readableLength === 0, false))

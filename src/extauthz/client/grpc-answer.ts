@@ -1,6 +1,6 @@
 import type { CheckOutcome } from '../check.ts'
 import { parseCheckResponse } from '../check-response.ts'
-import { type Framing, grpcStatus, MessageReader } from '../grpc-framing.ts'
+import { grpcStatus, maxMessageBytes, readMessage } from '../grpc-framing.ts'
 import { failure } from './failure.ts'
 import type { UnaryAnswer } from './unary-connection.ts'
 
@@ -58,16 +58,10 @@ export function readUnaryAnswer({ headers, trailers, body, tooLarge, code }: Una
     return { kind: 'broken', message: `the answer was cut short (code ${code})` }
   }
   if (status !== '0') return { kind: 'status', status: /^[0-9]{1,4}$/.test(status) ? status : 'malformed' }
-  const framing = readMessage(body)
+  const framing = readMessage(body, 0, body.length, maxMessageBytes)
   return framing.kind === 'message'
     ? framing
     : { kind: 'broken', message: `the answer is not one message: ${framing.kind}` }
-}
-
-function readMessage(body: Buffer): Framing {
-  const reader = new MessageReader()
-  reader.push(body)
-  return reader.finish()
 }
 
 /** Repeats are joined, so that a status that is told twice is none. */

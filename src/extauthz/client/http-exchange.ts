@@ -1,6 +1,7 @@
-import { Buffer } from 'node:buffer'
+import type { Buffer } from 'node:buffer'
 import { type Agent, type ClientRequest, type IncomingMessage, request as sendRequest } from 'node:http'
 import type { Socket } from 'node:net'
+import { Gathered } from '../gathered.ts'
 import { socketOptions, type Target } from './endpoints.ts'
 import { errorCode } from './failure.ts'
 import type { HttpAnswer } from './http-rules.ts'
@@ -38,8 +39,7 @@ export class HttpExchange {
   #ended: ((end: HttpEnd) => void) | null
   #connected = false
   #begun = false
-  readonly #chunks: Buffer[] = []
-  #bytes = 0
+  readonly #body = new Gathered()
 
   /** Over a connection of `agent`, or over `fresh` alone. `ended` is called once, unless it was cancelled. */
   constructor(target: Target, message: HttpMessage, via: Agent | (() => Socket), ended: (end: HttpEnd) => void) {
@@ -76,14 +76,13 @@ export class HttpExchange {
   #read(response: IncomingMessage): void {
     this.#begun = true
     response.on('data', (chunk: Buffer) => {
-      this.#bytes += chunk.length
-      if (this.#bytes > maxBodyBytes) this.#fail('the answer was cut short or is too large')
-      else this.#chunks.push(chunk)
+      if (this.#body.length + chunk.length > maxBodyBytes) this.#fail('the answer was cut short or is too large')
+      else this.#body.add(chunk)
     })
     response.once('end', () => {
       const { statusCode: status = 0, rawHeaders } = response
       if (!response.complete) this.#fail('the answer was cut short or is too large')
-      else this.#end({ kind: 'answered', answer: { status, rawHeaders, body: Buffer.concat(this.#chunks) } })
+      else this.#end({ kind: 'answered', answer: { status, rawHeaders, body: this.#body.octets } })
     })
     response.on('error', () => this.#fail('the answer was cut short or is too large'))
     response.once('close', () => this.#fail('the answer was cut short or is too large'))

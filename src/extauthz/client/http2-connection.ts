@@ -4,6 +4,7 @@ import type { Http2Connection } from '../../http2/connection.ts'
 import { ErrorCode } from '../../http2/frames.ts'
 import { closeConnection, speakOver } from '../../http2/over-socket.ts'
 import type { Http2Stream, StreamEvents } from '../../http2/stream.ts'
+import { Gathered } from '../gathered.ts'
 import { errorCode } from './failure.ts'
 import type {
   Cancellable,
@@ -94,6 +95,7 @@ class OwnConnection implements UnaryConnection {
   }
 
   close(): void {
+    if (this.#state === 'opening') this.#problem ??= 'not connected in time'
     this.#closeSoon()
     this.#socket.destroy()
   }
@@ -139,9 +141,8 @@ class OwnConnection implements UnaryConnection {
   }
 
   #closed(reason: string): void {
-    const opened = this.#state !== 'opening'
     this.#state = 'closed'
-    const problem = this.#problem ?? (opened ? reason : 'not connected in time')
+    const problem = this.#problem ?? reason
     queueMicrotask(() => this.#listener.closed(problem))
   }
 }
@@ -151,7 +152,9 @@ class OwnCall implements StreamEvents, Cancellable {
   #call: UnaryCall | null
   #stream: Http2Stream | null = null
   #headers: readonly string[] | null = null
+  /** All of the body, while it is one part. */
   #body: Buffer = NOTHING
+  #parts: Gathered | null = null
   #bytes = 0
 
   constructor(call: UnaryCall, connection: OwnConnection) {
@@ -184,11 +187,17 @@ class OwnCall implements StreamEvents, Cancellable {
     this.#bytes += to - from
     if (this.#bytes > this.#connection.maxAnswerBytes) {
       this.#body = NOTHING
+      this.#parts = null
       this.#answered(null, ErrorCode.cancel)
       return
     }
-    const part = bytes.subarray(from, to)
-    this.#body = this.#body.length === 0 ? part : Buffer.concat([this.#body, part])
+    if (this.#parts !== null) this.#parts.add(bytes, from, to)
+    else if (this.#body.length === 0) this.#body = bytes.subarray(from, to)
+    else {
+      this.#parts = new Gathered()
+      this.#parts.add(this.#body)
+      this.#parts.add(bytes, from, to)
+    }
     if (ended) this.#answered(null, 0)
   }
 
@@ -207,7 +216,8 @@ class OwnCall implements StreamEvents, Cancellable {
   #answered(trailers: readonly string[] | null, code: number): void {
     const tooLarge = this.#bytes > this.#connection.maxAnswerBytes
     const headers = this.#headers ?? []
-    this.end({ kind: 'answered', headers, body: this.#body, trailers, tooLarge, code })
+    const body = this.#parts?.octets ?? this.#body
+    this.end({ kind: 'answered', headers, body, trailers, tooLarge, code })
   }
 
   end(end: UnaryEnd): void {

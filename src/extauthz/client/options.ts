@@ -8,7 +8,7 @@ import type { OpenUnaryConnection } from './unary-connection.ts'
 export interface ClientOptions {
   /** How connections are made; default without TLS. */
   readonly connect?: Connect
-  /** How HTTP/2 is spoken to a gRPC provider; default `node:http2`. */
+  /** How HTTP/2 is spoken to a gRPC provider; default our own. */
   readonly openConnection?: OpenUnaryConnection
   /** Checks at a time, waiting ones included; more fail at once. Default 4096. */
   readonly maxChecks?: number

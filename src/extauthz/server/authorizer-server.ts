@@ -152,6 +152,7 @@ export class AuthorizerServer {
     maxConnections: number,
     serve: GrpcTransport['accept'] | HttpAuthorizerServer['accept'],
   ): Promise<Address> {
+    if (this.#state === 'closing') return Promise.reject(new Error('closed while it began to listen'))
     const { acceptSockets, logger } = this.#settings
     const open = this.#metrics.connections(name)
     const listener = new Listener(settings, {

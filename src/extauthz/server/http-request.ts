@@ -7,14 +7,10 @@ import type { Line } from './verdict.ts'
 const unknownPeer: AuthorizerPeer = { ip: '', port: 0, principal: '' }
 
 /** The request that the HTTP form asks about: the message itself. Its signal fires when `response` is over. */
-export function httpRequest(
-  message: IncomingMessage,
-  response: ServerResponse,
-  chunks: readonly Uint8Array[],
-): AuthorizerRequest {
+export function httpRequest(message: IncomingMessage, response: ServerResponse, body: Uint8Array): AuthorizerRequest {
   const abort = new AbortController()
   response.once('close', () => abort.abort())
-  return readHttpRequest(message, Buffer.concat(chunks), abort.signal)
+  return readHttpRequest(message, body, abort.signal)
 }
 
 /** The head of a request, as node:http has it. */

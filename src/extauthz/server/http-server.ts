@@ -1,6 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { Gathered } from '../gathered.ts'
 import { httpAnswer } from './http-answer.ts'
 import { sendAnswer, sendStatus } from './http-reply.ts'
 import { httpRequest } from './http-request.ts'
@@ -134,7 +135,7 @@ class HttpServer implements HttpAuthorizerServer {
       return
     }
     this.#checks++
-    const chunks: Buffer[] = []
+    const body = new Gathered()
     let length = 0
     response.once('close', () => {
       this.#checks--
@@ -143,15 +144,15 @@ class HttpServer implements HttpAuthorizerServer {
     })
     message.on('data', (chunk: Buffer) => {
       if (response.headersSent || response.closed) return
-      chunks.push(chunk)
       length += chunk.length
       this.#buffered += chunk.length
       if (length > this.#limits.maxBodyBytes) this.#reject(message, response, 413, 'size')
       else if (this.#buffered > this.#limits.maxBufferedBytes) this.#reject(message, response, 503, 'buffered')
+      else body.add(chunk)
     })
     message.once('end', () => {
       if (response.headersSent || response.closed) return
-      const request = httpRequest(message, response, chunks)
+      const request = httpRequest(message, response, body.octets)
       const verdict = this.#judge({ kind: 'request', request }, 'http')
       const answer = (settled: Verdict) => {
         if (connection?.draining === true) response.shouldKeepAlive = false

@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer'
 import type { Http2Stream } from '../../http2/stream.ts'
-import { type Framing, frameMessage, grpcStatus, MessageReader } from '../grpc-framing.ts'
+import { type Framing, frameMessage, grpcStatus, MessageReader, readMessage } from '../grpc-framing.ts'
 import type { CallHead } from './grpc-head.ts'
 import type {
   GrpcCall,
@@ -10,7 +10,7 @@ import type {
   GrpcTransportEvents,
   GrpcTransportLimits,
 } from './grpc-transport.ts'
-import { type Expiring, REPLY, refuseCall } from './http2-reply.ts'
+import { Answered, type Expiring, REPLY, refuseCall } from './http2-reply.ts'
 
 /** What all connections of a server have in common. */
 export interface CallContext {
@@ -27,7 +27,6 @@ export interface CallContext {
 type AcceptedHead = Extract<CallHead, { kind: 'call' }>
 
 const OK: readonly string[] = ['grpc-status', '0']
-const PREFIX = 5
 
 /** One call from its head to its reply. */
 export class Call implements Expiring, GrpcCall {
@@ -82,7 +81,7 @@ export class Call implements Expiring, GrpcCall {
   data(bytes: Buffer, from: number, to: number, ended: boolean): void {
     if (!this.#reading) return
     if (ended && this.#reader === null) {
-      this.#finish(readWhole(bytes, from, to, this.#context.limits.maxMessageBytes))
+      this.#finish(readMessage(bytes, from, to, this.#context.limits.maxMessageBytes))
       return
     }
     const context = this.#context
@@ -162,6 +161,7 @@ export class Call implements Expiring, GrpcCall {
     this.#end()
     this.#stream.sendFields(REPLY)
     this.#stream.send(frameMessage(reply.message), OK)
+    if (!this.#stream.flushed) this.#stream.events = new Answered(this.#stream, this.#context.now)
   }
 
   #refuse(why: GrpcRefusal, status: number, text: string): void {
@@ -190,15 +190,3 @@ export class Call implements Expiring, GrpcCall {
 }
 
 const NOTHING = new Uint8Array(0)
-
-/** A message that came in one frame. */
-function readWhole(bytes: Buffer, from: number, to: number, most: number): Framing {
-  if (to - from < PREFIX) return { kind: 'malformed' }
-  const flag = bytes[from]
-  const length = bytes.readUInt32BE(from + 1)
-  if (flag === 1) return { kind: 'compressed' }
-  if (flag !== 0) return { kind: 'malformed' }
-  if (length > most) return { kind: 'tooLarge' }
-  if (to - from !== PREFIX + length) return { kind: 'malformed' }
-  return { kind: 'message', message: bytes.subarray(from + PREFIX, to) }
-}

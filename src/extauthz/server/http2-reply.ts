@@ -24,7 +24,7 @@ export function refuseCall(stream: Http2Stream, status: number, text: string, no
 }
 
 export function refuseHttp(stream: Http2Stream, status: number, now: number): void {
-  stream.events = new Refused(stream, now)
+  stream.events = new Answered(stream, now)
   stream.sendFields([':status', String(status), 'content-type', 'text/plain'])
   stream.send(ONLY_GRPC, 'end')
 }
@@ -32,10 +32,10 @@ export function refuseHttp(stream: Http2Stream, status: number, now: number): vo
 const ONLY_GRPC = Buffer.from('gRPC only: POST with content-type application/grpc\n')
 
 /**
- * Answered before the request was whole. What still comes of it is thrown away, and its window is not refilled; a caller
- * that does not end it is cut off in time.
+ * Answered before the request was whole, or beyond the caller's windows. What still comes of the request is thrown away,
+ * and its window is not refilled; a caller that does not end it, or leaves no room for the answer, is cut off in time.
  */
-export class Refused implements Expiring {
+export class Answered implements Expiring {
   readonly #stream: Http2Stream
   readonly #begunAt: number
 
@@ -50,12 +50,13 @@ export class Refused implements Expiring {
   reset(): void {}
 
   expire(now: number, { readTimeout }: GrpcTransportLimits): void {
-    // RFC 9113, section 8.1: nothing is wrong, but the rest is not wanted.
-    if (now - this.#begunAt > readTimeout) this.#stream.reset(ErrorCode.noError)
+    if (now - this.#begunAt <= readTimeout) return
+    // RFC 9113, section 8.1: with a whole answer nothing is wrong, but the rest of the request is not wanted.
+    this.#stream.reset(this.#stream.flushed ? ErrorCode.noError : ErrorCode.cancel)
   }
 }
 
 function refuseStream(stream: Http2Stream, fields: readonly string[], now: number): void {
-  stream.events = new Refused(stream, now)
+  stream.events = new Answered(stream, now)
   stream.sendFields(fields, true)
 }

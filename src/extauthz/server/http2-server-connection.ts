@@ -90,6 +90,9 @@ export class ServerConnection implements GrpcConnection {
     if (connection.open > 0) {
       this.#usedAt = now
       for (const { events } of connection.streams()) (events as Expiring | null)?.expire(now, limits)
+    } else if (!connection.settled && now - this.#usedAt > limits.readTimeout) {
+      // Whoever does not even say that it speaks HTTP/2 takes the place of others.
+      this.destroy()
     } else if (now - this.#usedAt > limits.idleTimeout) this.drain(limits.keepaliveTimeout)
     if (now > this.#oldAt) this.drain(limits.maxConnectionAgeGrace)
     if (this.#answerBy !== 0 && now > this.#answerBy) this.destroy()

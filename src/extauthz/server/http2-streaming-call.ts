@@ -3,7 +3,7 @@ import type { Http2Stream } from '../../http2/stream.ts'
 import { frameMessage, grpcStatus } from '../grpc-framing.ts'
 import type { GrpcStream, GrpcStreamingMethod, GrpcStreamReceiver, GrpcTransportLimits } from './grpc-transport.ts'
 import type { CallContext } from './http2-call.ts'
-import { type Expiring, REPLY, Refused, refuseCall, statusFields } from './http2-reply.ts'
+import { Answered, type Expiring, REPLY, refuseCall, statusFields } from './http2-reply.ts'
 import { MessageSplitter } from './message-splitter.ts'
 
 /** One streaming call from its head to its status. */
@@ -103,7 +103,7 @@ export class StreamingCall implements GrpcStream, Expiring {
     const { now } = this.#context
     if (!this.#begun) refuseCall(this.#stream, status, text, now)
     else {
-      this.#stream.events = new Refused(this.#stream, now)
+      this.#stream.events = new Answered(this.#stream, now)
       this.#stream.send(NOTHING, statusFields(status, text))
     }
     this.#close()

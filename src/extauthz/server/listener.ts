@@ -40,6 +40,7 @@ export class Listener {
   readonly #connections = new Set<Socket>()
   #terminator: TlsTerminator | null = null
   #credentials: CredentialSource | null = null
+  #closed = false
   #accepting: Accepting | null = null
   #warned = Number.NEGATIVE_INFINITY
 
@@ -60,8 +61,11 @@ export class Listener {
     if (tls !== null) this.#openTls(tls)
     try {
       const { acceptSockets, name } = this.#context
-      this.#accepting = await acceptSockets(address, { name, mode }, (socket) => this.#accept(socket))
-      return this.#accepting.address
+      const accepting = await acceptSockets(address, { name, mode }, (socket) => this.#accept(socket))
+      this.#accepting = accepting
+      // When it was closed, there was nothing yet to close.
+      if (this.#closed) throw new Error('closed while it began to listen')
+      return accepting.address
     } catch (error) {
       await this.close()
       throw error
@@ -70,6 +74,7 @@ export class Listener {
 
   /** Takes no new connections. Those that there are go on, and are for whoever serves them to end. */
   async close(): Promise<void> {
+    this.#closed = true
     this.#credentials?.close()
     await this.#accepting?.close()
   }

@@ -35,7 +35,9 @@ export class HpackEncoder {
   /** The smallest and the last limit since the last block, which the next must announce; null when there is none. */
   #resized: { readonly smallest: number; readonly last: number } | null = null
   #room = Buffer.allocUnsafe(1024)
-  /** The last lists that changed nothing in the table, with how many fields had been added to it then. */
+  /** How often the table has changed. */
+  #changes = 0
+  /** The last lists that changed nothing in the table, with how often it had changed then. */
   readonly #last: { readonly fields: readonly string[]; readonly block: Uint8Array; readonly changes: number }[] = []
   #turn = 0
 
@@ -63,18 +65,18 @@ export class HpackEncoder {
     let at = 0
     const resized = this.#resized !== null
     if (this.#resized === null) {
-      for (const last of this.#last) if (last.fields === fields && last.changes === this.#table.next) return last.block
+      for (const last of this.#last) if (last.fields === fields && last.changes === this.#changes) return last.block
     } else {
       const { smallest, last } = this.#resized
       if (smallest < last) at = writeInteger(smallest, 5, 0x20, this.#room, at)
       at = writeInteger(last, 5, 0x20, this.#room, at)
       this.#resized = null
     }
-    const changes = this.#table.next
+    const changes = this.#changes
     for (let i = 0; i + 1 < fields.length; i += 2) at = this.#field(fields[i] as string, fields[i + 1] as string, at)
     const block = Uint8Array.prototype.slice.call(this.#room, 0, at)
     // What changed the table is written otherwise the next time.
-    if (!resized && this.#table.next === changes) {
+    if (!resized && this.#changes === changes) {
       this.#last[this.#turn] = { fields, block, changes }
       this.#turn = (this.#turn + 1) % REMEMBERED
     }
@@ -113,6 +115,8 @@ export class HpackEncoder {
 
   #keep(name: string, value: string): void {
     const number = this.#table.next
+    // Also what is too large to be added changes it.
+    this.#changes++
     if (!this.#table.add(name, value)) return
     const known = this.#known.get(name)
     if (known === undefined) this.#known.set(name, { last: number, byValue: new Map([[value, number]]) })
