@@ -93,6 +93,8 @@ install_h2load() {
   on_path h2load '^h2load nghttp2/' --version && return 0
   command -v apt-get >/dev/null || { echo "h2load is not on PATH, and there is no apt-get to install nghttp2-client"; return 1; }
   [ "$(id -u)" = 0 ] || { echo "h2load is not on PATH: install Debian's nghttp2-client as root"; return 1; }
+  # dpkg wants the system's own folders, which not every PATH has.
+  local PATH=$PATH:/usr/sbin:/sbin
   apt-get install -y --no-install-recommends nghttp2-client ||
     { apt-get update && apt-get install -y --no-install-recommends nghttp2-client; } || return 1
   on_path h2load '^h2load nghttp2/' --version
