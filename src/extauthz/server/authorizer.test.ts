@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
-import { connect, constants } from 'node:http2'
+import { once } from 'node:events'
+import { connect, constants, type Settings } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
 import { after, describe, test } from 'node:test'
 import type { MessageInitShape } from '@bufbuild/protobuf'
@@ -178,6 +179,23 @@ describe('authorizer over gRPC', () => {
     )
     assert.deepEqual(queryParametersToRemove, ['debug', '%64ebug'])
     assert.deepEqual(response.dynamicMetadata, { user: { id: 7, groups: ['a'] } })
+  })
+
+  test('either HTTP/2 gives the same answers, and each is the one that was asked for', async () => {
+    const judge = ({ path }: AuthorizerRequest) =>
+      path === '/a' ? allow({ headers: { 'x-team': 'wéb' } }) : deny({ status: 401, body: 'no' })
+    const answers: unknown[] = []
+    const settings: (number | undefined)[] = []
+    for (const http2 of ['own', 'node'] as const) {
+      const { client, port } = await start({ check: judge, http2 })
+      answers.push([await check(client, get('/a')), told(await check(client, get('/b')))])
+      const session = connect(`http://127.0.0.1:${port}`)
+      running.push(() => session.destroy())
+      settings.push(((await once(session, 'remoteSettings')) as [Settings])[0].initialWindowSize)
+    }
+    assert.deepEqual(answers[1], answers[0])
+    assert.notEqual(settings[1], settings[0])
+    assert.throws(() => createAuthorizer({ check: judge, http2: 'nod' as 'node' }), /own or node/)
   })
 
   test('without an answer the call fails, so that the proxy decides', async () => {
