@@ -16,6 +16,9 @@ export type CallHead =
   | { readonly kind: 'http'; readonly status: number }
   | { readonly kind: 'grpc'; readonly status: number; readonly text: string; readonly why: GrpcRefusal }
 
+/** The head of a call to a method that there is. */
+export type AcceptedHead = Extract<CallHead, { kind: 'call' }>
+
 /** `fields` are names and values in turn. */
 export function readHead(fields: readonly string[], handler: GrpcHandler): CallHead {
   let method = ''

@@ -49,6 +49,7 @@ export interface GrpcStreamReceiver {
 }
 
 export interface GrpcTransportLimits {
+  /** Of a call, and of what waits for a caller that streams; what that one says has `maxStreamedBytes` at most. */
   readonly maxMessageBytes: number
   /** Bytes of calls that are still being read, over all connections; the call that exceeds it is refused. */
   readonly maxBufferedBytes: number
@@ -87,6 +88,9 @@ export const defaultLimits: GrpcTransportLimits = {
   keepaliveTime: 2 * 60 * 60_000,
   keepaliveTimeout: 20_000,
 }
+
+/** Octets that a caller may say at a time in a streaming call: the methods that stream are asked for names. */
+export const maxStreamedBytes = 64 * 1024
 
 /** Why a call was refused before its method saw it. */
 export type GrpcRefusal = 'calls' | 'buffered' | 'size' | 'malformed' | 'deadline' | 'unknown_method'

@@ -1,7 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import type { Http2Stream } from '../../http2/stream.ts'
 import { type Framing, frameMessage, grpcStatus, MessageReader, readMessage } from '../grpc-framing.ts'
-import type { CallHead } from './grpc-head.ts'
+import type { AcceptedHead } from './grpc-head.ts'
 import type {
   GrpcCall,
   GrpcHandler,
@@ -11,6 +11,7 @@ import type {
   GrpcTransportLimits,
 } from './grpc-transport.ts'
 import { Answered, type Expiring, REPLY, refuseCall } from './http2-reply.ts'
+import { unreadable } from './unreadable.ts'
 
 /** What all connections of a server have in common. */
 export interface CallContext {
@@ -23,8 +24,6 @@ export interface CallContext {
   /** Milliseconds of the last sweep. */
   now: number
 }
-
-type AcceptedHead = Extract<CallHead, { kind: 'call' }>
 
 const OK: readonly string[] = ['grpc-status', '0']
 
@@ -111,28 +110,12 @@ export class Call implements Expiring, GrpcCall {
 
   #finish(framing: Framing): void {
     this.#stopReading()
-    switch (framing.kind) {
-      case 'message':
-        this.#handle(framing.message)
-        return
-      case 'compressed':
-        if (this.#head.encoding === 'identity')
-          this.#refuse('malformed', grpcStatus.internal, 'compressed without grpc-encoding')
-        else this.#refuse('malformed', grpcStatus.unimplemented, 'no compression is supported')
-        return
-      case 'tooLarge':
-        this.#refuse(
-          'size',
-          grpcStatus.resourceExhausted,
-          `message above ${this.#context.limits.maxMessageBytes} bytes`,
-        )
-        return
-      case 'malformed':
-        this.#refuse('malformed', grpcStatus.internal, 'not one complete message')
-        return
-      default:
-        framing satisfies never
+    if (framing.kind === 'message') {
+      this.#handle(framing.message)
+      return
     }
+    const { why, status, text } = unreadable(framing.kind, this.#head.encoding, this.#context.limits.maxMessageBytes)
+    this.#refuse(why, status, text)
   }
 
   #handle(message: Uint8Array): void {

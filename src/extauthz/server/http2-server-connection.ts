@@ -3,7 +3,8 @@ import type { Http2Connection } from '../../http2/connection.ts'
 import { closeConnection, speakOver } from '../../http2/over-socket.ts'
 import type { Http2Stream } from '../../http2/stream.ts'
 import { grpcStatus } from '../grpc-framing.ts'
-import { type CallHead, readHead } from './grpc-head.ts'
+import { ConnectionTimers } from './connection-timers.ts'
+import { type AcceptedHead, type CallHead, readHead } from './grpc-head.ts'
 import type { GrpcConnection } from './grpc-transport.ts'
 import { Call, type CallContext } from './http2-call.ts'
 import { type Expiring, refuseCall, refuseHttp } from './http2-reply.ts'
@@ -17,7 +18,7 @@ export class ServerConnection implements GrpcConnection {
   readonly #connection: Http2Connection
   readonly #context: CallContext
   readonly #streaming = new Set<StreamingCall>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #timers = new ConnectionTimers()
   /** When there was a call last, as exact as the sweeps are. */
   #usedAt: number
   /** When it is told to go. */
@@ -52,7 +53,6 @@ export class ServerConnection implements GrpcConnection {
           if (this.#drain === 'refusing') this.destroy()
         },
         closed: () => {
-          for (const timer of this.#timers) clearTimeout(timer)
           this.#timers.clear()
           closed()
         },
@@ -64,7 +64,7 @@ export class ServerConnection implements GrpcConnection {
     if (this.#drain !== 'none' || this.#connection.closed) return
     this.#drain = 'announced'
     const refuse = () => {
-      clearTimeout(timer)
+      this.#timers.cancel(timer)
       if (this.#drain !== 'announced' || this.#connection.closed) return
       this.#drain = 'refusing'
       for (const call of this.#streaming) call.end(grpcStatus.unavailable, 'the connection is drained')
@@ -73,11 +73,11 @@ export class ServerConnection implements GrpcConnection {
       if (this.#connection.open === 0) this.destroy()
     }
     // A caller that closes at the first one never answers the PING.
-    const timer = this.#after(DRAIN_PAUSE, refuse)
+    const timer = this.#timers.after(DRAIN_PAUSE, refuse)
     this.#connection.announceGoAway()
     this.#connection.ping(refuse)
     this.#connection.flush()
-    if (grace !== null) this.#after(grace, () => this.destroy())
+    if (grace !== null) this.#timers.after(grace, () => this.destroy())
   }
 
   destroy(): void {
@@ -138,29 +138,17 @@ export class ServerConnection implements GrpcConnection {
     }
   }
 
-  #stream(stream: Http2Stream, { method, timeout }: Extract<CallHead, { kind: 'call' }>, ended: boolean): void {
+  #stream(stream: Http2Stream, head: AcceptedHead, ended: boolean): void {
     const context = this.#context
+    const { method } = head
     if (method === null) return
     if (context.streamingCalls >= context.limits.maxStreamingCalls) {
       context.events.refused('calls')
       refuseCall(stream, grpcStatus.resourceExhausted, 'too many streaming calls at a time', context.now)
       return
     }
-    const call: StreamingCall = new StreamingCall(stream, method, context, timeout, () => this.#streaming.delete(call))
+    const call: StreamingCall = new StreamingCall(stream, method, head, context, () => this.#streaming.delete(call))
     this.#streaming.add(call)
     if (ended) call.halfClosed()
-  }
-
-  #after(delay: number, act: () => void): NodeJS.Timeout {
-    const timer = setTimeout(
-      () => {
-        this.#timers.delete(timer)
-        act()
-      },
-      Math.min(delay, 2 ** 31 - 1),
-    )
-    timer.unref()
-    this.#timers.add(timer)
-    return timer
   }
 }

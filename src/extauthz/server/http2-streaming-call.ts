@@ -1,36 +1,43 @@
 import { Buffer } from 'node:buffer'
 import type { Http2Stream } from '../../http2/stream.ts'
 import { frameMessage, grpcStatus } from '../grpc-framing.ts'
+import type { AcceptedHead } from './grpc-head.ts'
 import type { GrpcStream, GrpcStreamingMethod, GrpcStreamReceiver, GrpcTransportLimits } from './grpc-transport.ts'
+import { maxStreamedBytes } from './grpc-transport.ts'
 import type { CallContext } from './http2-call.ts'
 import { Answered, type Expiring, REPLY, refuseCall, statusFields } from './http2-reply.ts'
 import { MessageSplitter } from './message-splitter.ts'
+import { unreadable } from './unreadable.ts'
 
 /** One streaming call from its head to its status. */
 export class StreamingCall implements GrpcStream, Expiring {
   readonly #stream: Http2Stream
+  readonly #encoding: string
+  readonly #limit: number
   readonly #context: CallContext
   readonly #splitter: MessageSplitter
   readonly #receiver: GrpcStreamReceiver
   readonly #timer: NodeJS.Timeout | null
   readonly #over: () => void
-  /** Octets that wait for the caller, as they were counted last. */
-  #waiting = 0
+  /** Octets that wait for the caller or the method, as they were counted last. */
+  #counted = 0
   #begun = false
   #ended = false
 
-  /** `timeout` in milliseconds; null: the call may last for ever. `over` is called once, at its end. */
+  /** `over` is called once, at its end. */
   constructor(
     stream: Http2Stream,
     method: GrpcStreamingMethod,
+    { encoding, timeout }: AcceptedHead,
     context: CallContext,
-    timeout: number | null,
     over: () => void,
   ) {
     this.#stream = stream
     this.#context = context
     this.#over = over
-    this.#splitter = new MessageSplitter(context.limits.maxMessageBytes)
+    this.#encoding = encoding
+    this.#limit = Math.min(context.limits.maxMessageBytes, maxStreamedBytes)
+    this.#splitter = new MessageSplitter(this.#limit)
     context.calls++
     context.streamingCalls++
     stream.events = this
@@ -43,24 +50,20 @@ export class StreamingCall implements GrpcStream, Expiring {
 
   data(bytes: Buffer, from: number, to: number, ended: boolean): void {
     if (this.#ended) return
-    const problem = this.#splitter.push(bytes.subarray(from, to), (message) => {
+    const problem = this.#splitter.push(bytes, from, to, (message) => {
       if (!this.#ended) this.#receiver.message(message)
     })
-    switch (problem) {
-      case null:
-        if (ended) this.halfClosed()
-        return
-      case 'compressed':
-        this.end(grpcStatus.unimplemented, 'no compression is supported')
-        return
-      case 'tooLarge':
-        this.end(grpcStatus.resourceExhausted, `message above ${this.#context.limits.maxMessageBytes} bytes`)
-        return
-      case 'malformed':
-        this.end(grpcStatus.internal, 'not a message')
-        return
-      default:
-        problem satisfies never
+    if (this.#ended) return
+    if (problem !== null) {
+      const { status, text } = unreadable(problem, this.#encoding, this.#limit)
+      this.end(status, text)
+      return
+    }
+    this.#count()
+    const { bufferedBytes, limits } = this.#context
+    if (ended) this.halfClosed()
+    else if (this.#splitter.held > 0 && bufferedBytes > limits.maxBufferedBytes) {
+      this.end(grpcStatus.resourceExhausted, 'too many bytes at a time')
     }
   }
 
@@ -81,7 +84,7 @@ export class StreamingCall implements GrpcStream, Expiring {
 
   expire(_now: number, { maxMessageBytes }: GrpcTransportLimits): void {
     this.#count()
-    if (this.#waiting > maxMessageBytes) this.end(grpcStatus.resourceExhausted, 'the caller does not read')
+    if (this.#stream.waiting > maxMessageBytes) this.end(grpcStatus.resourceExhausted, 'the caller does not read')
   }
 
   send(message: Uint8Array): void {
@@ -93,7 +96,8 @@ export class StreamingCall implements GrpcStream, Expiring {
     this.#stream.send(frameMessage(message))
     this.#count()
     const { limits, bufferedBytes } = this.#context
-    if (this.#waiting > limits.maxMessageBytes || (this.#waiting > 0 && bufferedBytes > limits.maxBufferedBytes)) {
+    const { waiting } = this.#stream
+    if (waiting > limits.maxMessageBytes || (waiting > 0 && bufferedBytes > limits.maxBufferedBytes)) {
       this.end(grpcStatus.resourceExhausted, 'the caller does not read')
     }
   }
@@ -109,19 +113,19 @@ export class StreamingCall implements GrpcStream, Expiring {
     this.#close()
   }
 
-  /** What waits for the caller counts among what all connections hold. */
+  /** What waits counts among what all connections hold. */
   #count(): void {
-    const { waiting } = this.#stream
-    this.#context.bufferedBytes += waiting - this.#waiting
-    this.#waiting = waiting
+    const waiting = this.#stream.waiting + this.#splitter.held
+    this.#context.bufferedBytes += waiting - this.#counted
+    this.#counted = waiting
   }
 
   #close(): void {
     if (this.#ended) return
     this.#ended = true
     if (this.#timer !== null) clearTimeout(this.#timer)
-    this.#context.bufferedBytes -= this.#waiting
-    this.#waiting = 0
+    this.#context.bufferedBytes -= this.#counted
+    this.#counted = 0
     this.#context.calls--
     this.#context.streamingCalls--
     this.#over()

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { ConnectionSet } from './connection-set.ts'
 import type {
   CreateGrpcTransport,
   GrpcConnection,
@@ -22,10 +23,9 @@ const silent: GrpcTransportEvents = { refused() {} }
 
 class Http2Transport implements GrpcTransport {
   readonly #context: CallContext
-  readonly #connections = new Set<ServerConnection>()
+  readonly #connections = new ConnectionSet<ServerConnection>()
   readonly #interval: number
   #sweeper: NodeJS.Timeout | null = null
-  #closing: { readonly deadline: number; readonly empty: () => void } | null = null
 
   constructor(handler: GrpcHandler, limits: GrpcTransportLimits, events: GrpcTransportEvents) {
     const counts = { calls: 0, streamingCalls: 0, bufferedBytes: 0 }
@@ -43,25 +43,13 @@ class Http2Transport implements GrpcTransport {
       if (this.#connections.size > 0) return
       if (this.#sweeper !== null) clearInterval(this.#sweeper)
       this.#sweeper = null
-      this.#closing?.empty()
     })
     this.#connections.add(connection)
-    if (this.#closing !== null) connection.drain(Math.max(0, this.#closing.deadline - performance.now()))
     return connection
   }
 
-  async close(grace: number): Promise<void> {
-    const closed = new Promise<void>((empty) => {
-      this.#closing = { deadline: performance.now() + grace, empty }
-      if (this.#connections.size === 0) empty()
-    })
-    for (const connection of this.#connections) connection.drain(grace)
-    // A connection that was draining before may have a longer grace, or none.
-    const timer = setTimeout(() => {
-      for (const connection of this.#connections) connection.destroy()
-    }, grace)
-    await closed
-    clearTimeout(timer)
+  close(grace: number): Promise<void> {
+    return this.#connections.close(grace)
   }
 
   #startSweeping(): NodeJS.Timeout {

@@ -3,6 +3,7 @@ import type { ServerHttp2Stream } from 'node:http2'
 import { grpcStatus, MessageReader } from '../grpc-framing.ts'
 import type { GrpcCall, GrpcHandler, GrpcRefusal, GrpcTransportEvents, GrpcTransportLimits } from './grpc-transport.ts'
 import { refuse, reply } from './node-reply.ts'
+import { unreadable } from './unreadable.ts'
 
 /** What all connections of a server hold together. */
 export interface Load {
@@ -77,29 +78,13 @@ export class UnaryCall implements GrpcCall {
     if (!this.#reading) return
     this.#stopReading()
     const framing = this.#reader.finish()
-    switch (framing.kind) {
-      case 'message':
-        this.message = framing.message
-        this.#handle()
-        return
-      case 'compressed':
-        if (this.#encoding === 'identity') {
-          this.#refuse('malformed', grpcStatus.internal, 'compressed without grpc-encoding')
-        } else this.#refuse('malformed', grpcStatus.unimplemented, 'no compression is supported')
-        return
-      case 'tooLarge':
-        this.#refuse(
-          'size',
-          grpcStatus.resourceExhausted,
-          `message above ${this.#context.limits.maxMessageBytes} bytes`,
-        )
-        return
-      case 'malformed':
-        this.#refuse('malformed', grpcStatus.internal, 'not one complete message')
-        return
-      default:
-        framing satisfies never
+    if (framing.kind === 'message') {
+      this.message = framing.message
+      this.#handle()
+      return
     }
+    const { why, status, text } = unreadable(framing.kind, this.#encoding, this.#context.limits.maxMessageBytes)
+    this.#refuse(why, status, text)
   }
 
   #handle(): void {

@@ -3,6 +3,7 @@ import { constants, type ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { grpcStatus } from '../grpc-framing.ts'
+import { ConnectionTimers } from './connection-timers.ts'
 import type { GrpcConnection, GrpcTransportLimits } from './grpc-transport.ts'
 import type { StreamingCall } from './node-stream.ts'
 
@@ -21,7 +22,7 @@ export class Connection implements GrpcConnection {
   readonly #session: ServerHttp2Session
   readonly #limits: GrpcTransportLimits
   readonly #streaming = new Set<StreamingCall>()
-  readonly #timers = new Set<NodeJS.Timeout>()
+  readonly #timers = new ConnectionTimers()
   #draining = false
 
   constructor(socket: Duplex, session: ServerHttp2Session, limits: GrpcTransportLimits) {
@@ -30,16 +31,13 @@ export class Connection implements GrpcConnection {
     this.#limits = limits
     const { idleTimeout, maxConnectionAge, maxConnectionAgeGrace, keepaliveTime, keepaliveTimeout } = limits
     session.setTimeout(idleTimeout, () => this.drain(keepaliveTimeout))
-    session.once('close', () => {
-      for (const timer of this.#timers) clearTimeout(timer)
-      this.#timers.clear()
-    })
+    session.once('close', () => this.#timers.clear())
     if (maxConnectionAge !== null) {
       // Connections that began together must not all come back together.
       const age = maxConnectionAge * (0.9 + Math.random() * 0.2)
-      this.#after(age, () => this.drain(maxConnectionAgeGrace))
+      this.#timers.after(age, () => this.drain(maxConnectionAgeGrace))
     }
-    this.#after(keepaliveTime, () => this.#keepAlive())
+    this.#timers.after(keepaliveTime, () => this.#keepAlive())
   }
 
   /** A streaming call knows no end of its own, so that it is ended with the connection. */
@@ -58,15 +56,14 @@ export class Connection implements GrpcConnection {
     this.#draining = true
     this.#giveNotice()
     const finish = () => {
-      clearTimeout(timer)
-      this.#timers.delete(timer)
+      this.#timers.cancel(timer)
       for (const call of this.#streaming) call.end(grpcStatus.unavailable, 'the connection is drained')
       if (!session.closed && !session.destroyed) session.close()
     }
     // A client that closes at the first one never answers the PING.
-    const timer = this.#after(drainPause, finish)
+    const timer = this.#timers.after(drainPause, finish)
     if (!session.ping(finish)) finish()
-    if (grace !== null) this.#after(grace, () => session.destroy())
+    if (grace !== null) this.#timers.after(grace, () => session.destroy())
   }
 
   destroy(): void {
@@ -85,26 +82,12 @@ export class Connection implements GrpcConnection {
 
   #keepAlive(): void {
     const session = this.#session
-    const late = this.#after(this.#limits.keepaliveTimeout, () => session.destroy())
+    const late = this.#timers.after(this.#limits.keepaliveTimeout, () => session.destroy())
     const answered = () => {
-      clearTimeout(late)
-      this.#timers.delete(late)
-      this.#after(this.#limits.keepaliveTime, () => this.#keepAlive())
+      this.#timers.cancel(late)
+      this.#timers.after(this.#limits.keepaliveTime, () => this.#keepAlive())
     }
     // Refused only when too many PINGs of ours are unanswered, or at the end.
     if (!session.destroyed) session.ping(answered)
-  }
-
-  #after(delay: number, act: () => void): NodeJS.Timeout {
-    const timer = setTimeout(
-      () => {
-        this.#timers.delete(timer)
-        act()
-      },
-      Math.min(delay, 2 ** 31 - 1),
-    )
-    timer.unref()
-    this.#timers.add(timer)
-    return timer
   }
 }

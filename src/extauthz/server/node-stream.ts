@@ -2,24 +2,38 @@ import type { Buffer } from 'node:buffer'
 import type { ServerHttp2Stream } from 'node:http2'
 import { frameMessage, grpcStatus } from '../grpc-framing.ts'
 import type { GrpcStream, GrpcStreamingMethod, GrpcStreamReceiver } from './grpc-transport.ts'
+import { maxStreamedBytes } from './grpc-transport.ts'
 import { MessageSplitter } from './message-splitter.ts'
 import type { CallContext } from './node-call.ts'
 import { discard, refuse, replyHeaders, statusFields } from './node-reply.ts'
+import { unreadable } from './unreadable.ts'
 
 /** One streaming call from its headers to its status. */
 export class StreamingCall implements GrpcStream {
   readonly #stream: ServerHttp2Stream
+  readonly #encoding: string
+  readonly #limit: number
   readonly #context: CallContext
   readonly #splitter: MessageSplitter
   readonly #receiver: GrpcStreamReceiver
   readonly #timer: NodeJS.Timeout | null
+  /** Octets of a message that is not whole, as they were counted last. */
+  #counted = 0
   #ended = false
 
   /** `timeout` in milliseconds; null: the call may last for ever. */
-  constructor(stream: ServerHttp2Stream, method: GrpcStreamingMethod, context: CallContext, timeout: number | null) {
+  constructor(
+    stream: ServerHttp2Stream,
+    method: GrpcStreamingMethod,
+    encoding: string,
+    context: CallContext,
+    timeout: number | null,
+  ) {
     this.#stream = stream
+    this.#encoding = encoding
+    this.#limit = Math.min(context.limits.maxMessageBytes, maxStreamedBytes)
     this.#context = context
-    this.#splitter = new MessageSplitter(context.limits.maxMessageBytes)
+    this.#splitter = new MessageSplitter(this.#limit)
     this.#timer =
       timeout === null ? null : setTimeout(() => this.end(grpcStatus.deadlineExceeded, 'the deadline passed'), timeout)
     this.#receiver = method(this)
@@ -31,6 +45,7 @@ export class StreamingCall implements GrpcStream {
     stream.once('close', () => {
       this.#ended = true
       if (this.#timer !== null) clearTimeout(this.#timer)
+      this.#count(0)
       this.#receiver.closed()
     })
   }
@@ -63,24 +78,25 @@ export class StreamingCall implements GrpcStream {
 
   #read(chunk: Buffer): void {
     if (this.#ended) return
-    const problem = this.#splitter.push(chunk, (message) => {
+    const problem = this.#splitter.push(chunk, 0, chunk.length, (message) => {
       if (!this.#ended) this.#receiver.message(message)
     })
-    switch (problem) {
-      case null:
-        return
-      case 'compressed':
-        this.end(grpcStatus.unimplemented, 'no compression is supported')
-        return
-      case 'tooLarge':
-        this.end(grpcStatus.resourceExhausted, `message above ${this.#context.limits.maxMessageBytes} bytes`)
-        return
-      case 'malformed':
-        this.end(grpcStatus.internal, 'not a message')
-        return
-      default:
-        problem satisfies never
+    if (this.#ended) return
+    if (problem !== null) {
+      const { status, text } = unreadable(problem, this.#encoding, this.#limit)
+      this.end(status, text)
+      return
     }
+    this.#count(this.#splitter.held)
+    const { load, limits } = this.#context
+    if (this.#counted > 0 && load.bufferedBytes > limits.maxBufferedBytes) {
+      this.end(grpcStatus.resourceExhausted, 'too many bytes at a time')
+    }
+  }
+
+  #count(held: number): void {
+    this.#context.load.bufferedBytes += held - this.#counted
+    this.#counted = held
   }
 
   #halfClosed(): void {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2'
 import { performServerHandshake } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { grpcStatus, parseGrpcTimeout } from '../grpc-framing.ts'
+import { ConnectionSet } from './connection-set.ts'
 import type {
   CreateGrpcTransport,
   GrpcConnection,
@@ -24,8 +25,7 @@ const silent: GrpcTransportEvents = { refused() {} }
 
 class NodeTransport implements GrpcTransport {
   readonly #context: CallContext
-  readonly #connections = new Set<Connection>()
-  #closing: { readonly deadline: number; readonly empty: () => void } | null = null
+  readonly #connections = new ConnectionSet<Connection>()
 
   constructor(handler: GrpcHandler, limits: GrpcTransportLimits, events: GrpcTransportEvents) {
     this.#context = { handler, limits, events, load: { calls: 0, streamingCalls: 0, bufferedBytes: 0 } }
@@ -39,30 +39,16 @@ class NodeTransport implements GrpcTransport {
       settings: { maxConcurrentStreams: limits.maxStreamsPerConnection, enablePush: false },
     })
     const connection = new Connection(socket, session, limits)
-    this.#connections.add(connection)
     socket.on('error', () => session.destroy())
     session.on('error', () => session.destroy())
-    session.once('close', () => {
-      this.#connections.delete(connection)
-      if (this.#connections.size === 0) this.#closing?.empty()
-    })
+    session.once('close', () => this.#connections.delete(connection))
     session.on('stream', (stream, headers) => this.#stream(connection, stream, headers))
-    if (this.#closing !== null) connection.drain(Math.max(0, this.#closing.deadline - performance.now()))
+    this.#connections.add(connection)
     return connection
   }
 
-  async close(grace: number): Promise<void> {
-    const closed = new Promise<void>((empty) => {
-      this.#closing = { deadline: performance.now() + grace, empty }
-      if (this.#connections.size === 0) empty()
-    })
-    for (const connection of this.#connections) connection.drain(grace)
-    // A connection that was draining before may have a longer grace, or none.
-    const timer = setTimeout(() => {
-      for (const connection of this.#connections) connection.destroy()
-    }, grace)
-    await closed
-    clearTimeout(timer)
+  close(grace: number): Promise<void> {
+    return this.#connections.close(grace)
   }
 
   #stream(connection: Connection, stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
@@ -81,6 +67,7 @@ class NodeTransport implements GrpcTransport {
       return
     }
     const timeout = readTimeout(headers['grpc-timeout'])
+    const encoding = readEncoding(headers['grpc-encoding'])
     const path = headers[':path'] ?? ''
     const unary = handler.has(path)
     const method = unary ? null : (handler.streaming?.(path) ?? null)
@@ -91,14 +78,13 @@ class NodeTransport implements GrpcTransport {
       events.refused('malformed')
       refuse(stream, grpcStatus.internal, 'malformed grpc-timeout')
     } else if (method === null) {
-      const encoding = headers['grpc-encoding']
-      new UnaryCall(stream, path, typeof encoding === 'string' ? encoding : 'identity', this.#context, timeout)
+      new UnaryCall(stream, path, encoding, this.#context, timeout)
     } else if (load.streamingCalls >= limits.maxStreamingCalls) {
       events.refused('calls')
       refuse(stream, grpcStatus.resourceExhausted, 'too many streaming calls at a time')
     } else {
       load.streamingCalls++
-      const call = new StreamingCall(stream, method, this.#context, timeout)
+      const call = new StreamingCall(stream, method, encoding, this.#context, timeout)
       connection.add(call)
       stream.once('close', () => {
         load.streamingCalls--
@@ -113,6 +99,10 @@ function isGrpc(contentType: string | undefined): boolean {
 }
 
 const GRPC_TYPE = /^application\/grpc(?:\+proto)?(?:;|$)/
+
+function readEncoding(header: string | string[] | undefined): string {
+  return typeof header === 'string' ? header : 'identity'
+}
 
 function readTimeout(header: string | string[] | undefined): number | null | 'malformed' {
   if (header === undefined) return null
