@@ -11,7 +11,7 @@ import {
 } from './frames.ts'
 import { type ConnectionLimits, defaultLimits } from './limits.ts'
 import { Misuse } from './misuse.ts'
-import { Output, type Write } from './output.ts'
+import { type Later, Output, type Write } from './output.ts'
 import { Receiver, type TakeRequest } from './receiver.ts'
 import { Sender } from './sender.ts'
 import { writeSettings } from './settings.ts'
@@ -37,6 +37,8 @@ export interface ConnectionOptions {
   /** Milliseconds that only go on. */
   readonly now: () => number
   readonly write: Write
+  /** When frames that answer nothing that was just read are written; after the microtasks before it unless told. */
+  readonly later?: Later
   readonly events: ConnectionEvents
 }
 
@@ -60,12 +62,12 @@ export class Http2Connection {
   #peerGoingAway = false
   #closed = false
 
-  constructor({ role, limits: given, now, write, events }: ConnectionOptions) {
+  constructor({ role, limits: given, now, write, later = queueMicrotask, events }: ConnectionOptions) {
     const limits = { ...defaultLimits, ...given }
     this.#role = role
     this.#lastStream = limits.lastStream
     this.#events = events
-    this.#output = new Output(write)
+    this.#output = new Output(write, later)
     this.#streams = new Streams(role, () => events.idle?.())
     this.#misuse = new Misuse(now)
     this.#sender = new Sender(this.#output, this.#streams, this.#misuse)

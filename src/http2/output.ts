@@ -3,16 +3,21 @@ import { FRAME_HEADER, writeFrameHeader } from './frames.ts'
 /** Writes to the socket. True when the octets have left already, so that their room can be used again. */
 export type Write = (bytes: Buffer) => boolean
 
+/** Calls back when this turn's other frames are there too. */
+export type Later = (flush: () => void) => void
+
 /** Frames that are to be written, gathered so that many of them are one write to the socket. */
 export class Output {
   readonly #write: Write
+  readonly #later: Later
   #room = Buffer.allocUnsafe(INITIAL)
   #length = 0
   #scheduled = false
   #held = false
 
-  constructor(write: Write) {
+  constructor(write: Write, later: Later) {
     this.#write = write
+    this.#later = later
   }
 
   frame(type: number, flags: number, stream: number, payload: Uint8Array, from = 0, to = payload.length): void {
@@ -57,7 +62,7 @@ export class Output {
   #schedule(): void {
     if (this.#scheduled || this.#held) return
     this.#scheduled = true
-    queueMicrotask(() => {
+    this.#later(() => {
       this.#scheduled = false
       this.flush()
     })

@@ -27,6 +27,8 @@ export function speakOver(
     role,
     limits,
     now: () => performance.now(),
+    // What a client asks comes from many sockets, each with its own turn: all that were ready go out as one write.
+    later: role === 'client' ? setImmediate : queueMicrotask,
     write: (bytes) => {
       socket.write(bytes)
       const waiting = socket.writableLength
