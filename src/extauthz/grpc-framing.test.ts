@@ -9,19 +9,28 @@ import { frameMessage, MessageReader, readMessage } from './grpc-framing.ts'
 setFlagsFromString('--expose-gc')
 const collect = runInNewContext('gc') as () => void
 
-function heldAfter<T>(fill: () => T): { readonly held: number; readonly filled: T } {
-  collect()
-  const before = process.memoryUsage()
-  const filled = fill()
-  collect()
-  const after = process.memoryUsage()
-  return { held: after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers, filled }
+/** Octets in use. V8 gives back what buffers held on a thread of its own: the least of some looks counts. */
+async function inUse(): Promise<number> {
+  let least = Number.POSITIVE_INFINITY
+  for (let look = 0; look < 10; look++) {
+    collect()
+    await new Promise(setImmediate)
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    least = Math.min(least, heapUsed + arrayBuffers)
+  }
+  return least
 }
 
-test('a message that comes octet by octet takes no more memory than twice what it is', () => {
+async function heldAfter<T>(fill: () => T): Promise<{ readonly held: number; readonly filled: T }> {
+  const before = await inUse()
+  const filled = fill()
+  return { held: (await inUse()) - before, filled }
+}
+
+test('a message that comes octet by octet takes no more memory than twice what it is', async () => {
   const size = 500_000
   const framed = frameMessage(Buffer.alloc(size, 'abc'))
-  const { held, filled } = heldAfter(() => {
+  const { held, filled } = await heldAfter(() => {
     const reader = new MessageReader()
     for (let i = 0; i < framed.length; i++) assert(reader.push(framed.subarray(i, i + 1)))
     return reader
@@ -31,8 +40,8 @@ test('a message that comes octet by octet takes no more memory than twice what i
   assert.deepEqual(framing, { kind: 'message', message: framed.subarray(5) })
 })
 
-test('a small part does not hold the chunk that it came in', () => {
-  const { held, filled } = heldAfter(() =>
+test('a small part does not hold the chunk that it came in', async () => {
+  const { held, filled } = await heldAfter(() =>
     Array.from({ length: 200 }, () => {
       const gathered = new Gathered()
       gathered.add(Buffer.allocUnsafeSlow(65_536), 10, 13)
