@@ -47,6 +47,14 @@ export function request(
   return { source: peer, destination: peer, time: 0, http: { ...line, method, path, headers, body } }
 }
 
+const deadline = 'x-envoy-expected-rq-timeout-ms'
+
+/** How much of its timeout a check has left when it is sent depends on the machine. */
+function remaining(value: string): string {
+  const left = Number(value)
+  return left > 0 && left <= base.timeout ? 'what is left' : value
+}
+
 export interface Seen {
   readonly line: string
   readonly lines: [string, string][]
@@ -63,7 +71,7 @@ export async function serve(answer: RequestListener): Promise<{ port: number; se
     for await (const chunk of message) body.push(chunk)
     seen.push({
       line: `${message.method} ${message.url}`,
-      lines: pairs(message),
+      lines: pairs(message).map(([name, value]) => [name, name === deadline ? remaining(value) : value]),
       body: Buffer.concat(body).toString('latin1'),
     })
     answer(message, response)
