@@ -209,6 +209,8 @@ const plain: readonly string[] = [
   'OPTIONS * HTTP/1.1\r\nHost: web\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: web\r\nx-forwarded-for: 1.2.3.4\r\nx-request-id: 0123\r\nx-b3-traceid: 1\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: web\r\nConnection: x-hop, keep-alive\r\nx-hop: 1\r\nKeep-Alive: 5\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: web\r\nX-Forwarded-Proto: HTTPS\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: web\r\nConnection: x-hop\r\nConnection: Upgrade\r\nx-hop: 1\r\nUpgrade: WebSocket\r\n\r\n',
 ]
 
 /** Closed behind the answer, where the message does not say what becomes of the connection itself. */
