@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { fromJson, type JsonObject, toBinary } from '@bufbuild/protobuf'
 import { StructSchema } from '@bufbuild/protobuf/wkt'
+import { foldHeaderName } from '../match/header-name.ts'
 import type { Claims } from '../policy/facts.ts'
 import type { CheckBody, CheckHttpRequest, CheckPeer, CheckRequest } from './check.ts'
 import { setPrefix } from './grpc-framing.ts'
@@ -15,6 +16,8 @@ export const partialBodyHeader = 'x-envoy-auth-partial-body'
 
 /** Tells an HTTP provider of a Delegation of claims, as base64url of JSON. A client's own is never passed on to any. */
 export const claimsHeader = 'x-sallyport-claims'
+
+const saidHere: ReadonlySet<string> = new Set([partialBodyHeader, claimsHeader])
 
 export interface CheckRequestOptions {
   /** A body goes as `raw_body`, else as text in `body`, with `!` for bytes that are no UTF-8. */
@@ -139,13 +142,14 @@ function entry(writer: WireWriter, field: number, name: string, value: string): 
 
 /**
  * One entry a name, repeats joined with a comma (cookies too), as valid UTF-8; without `host` and what only this proxy
- * says, and with what says whether the body is whole.
+ * says, and with what says whether the body is whole. A client does not say what this proxy says, under any name that a provider
+ * may read as the same.
  */
 export function mergeHeaders({ headers, body }: CheckHttpRequest): Map<string, string> {
   const merged = new Map<string, string>()
   for (let i = 0; i < headers.size; i++) {
     const name = repairUtf8(headers.nameAt(i))
-    if (name === 'host' || name.startsWith(':') || name === partialBodyHeader || name === claimsHeader) continue
+    if (name === 'host' || name.startsWith(':') || saidHere.has(foldHeaderName(name))) continue
     const value = repairUtf8(headers.valueAt(i))
     const before = merged.get(name)
     merged.set(name, before === undefined ? value : `${before},${value}`)

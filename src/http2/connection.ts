@@ -67,7 +67,10 @@ export class Http2Connection {
     this.#role = role
     this.#lastStream = limits.lastStream
     this.#events = events
-    this.#output = new Output(write, later)
+    this.#output = new Output((bytes) => {
+      this.#streams.written()
+      return write(bytes)
+    }, later)
     this.#streams = new Streams(role, () => events.idle?.())
     this.#misuse = new Misuse(now)
     this.#sender = new Sender(this.#output, this.#streams, this.#misuse)
@@ -194,11 +197,7 @@ export class Http2Connection {
     if (this.#closed) return
     this.#closed = true
     this.#sender.stop()
-    for (const stream of this.#streams.all()) {
-      stream.drop()
-      stream.events?.reset(code, reason)
-    }
-    this.#streams.clear()
+    this.#streams.end(code, reason)
     this.#events.closed(code, reason)
   }
 

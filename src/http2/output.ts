@@ -58,6 +58,12 @@ export class Output {
     if (!this.#write(bytes) || this.#room.length > LARGEST) this.#room = Buffer.allocUnsafe(INITIAL)
   }
 
+  /** What has not been written never will be. */
+  stop(): void {
+    this.#length = 0
+    this.#held = true
+  }
+
   /** What is written in answer to several messages of one turn goes together. */
   #schedule(): void {
     if (this.#scheduled || this.#held) return

@@ -35,6 +35,7 @@ export class Sender implements StreamOutput {
   /** Nothing is sent any more. */
   stop(): void {
     this.#stopped = true
+    this.#output.stop()
   }
 
   sendFields(stream: Http2Stream, fields: readonly string[], end: boolean): void {

@@ -1,3 +1,4 @@
+import { ErrorCode } from './frames.ts'
 import type { Http2Stream } from './stream.ts'
 
 /** The streams of a connection: those that are open, and which ids have been used. */
@@ -12,6 +13,8 @@ export class Streams {
   /** The last of the peer that was not ignored, which GOAWAY tells. */
   lastServed = 0
   lastOwn: number
+  /** The last of this side whose frames are not kept back any more for others that may follow. */
+  #lastWritten = 0
 
   /** `emptied` is called when the last open stream has ended. */
   constructor(role: 'server' | 'client', emptied: () => void) {
@@ -41,7 +44,18 @@ export class Streams {
     if (this.#byId.delete(id) && this.#byId.size === 0) this.#emptied()
   }
 
-  clear(): void {
+  /** All frames so far have been written. */
+  written(): void {
+    this.#lastWritten = this.lastOwn
+  }
+
+  /** Ends all with the connection. Requests that were never written are as good as refused: they may be made again. */
+  end(code: ErrorCode, reason: string): void {
+    for (const stream of this.all()) {
+      stream.drop()
+      const unread = stream.id % 2 === this.#ownParity && stream.id > this.#lastWritten
+      stream.events?.reset(unread ? ErrorCode.refusedStream : code, reason)
+    }
     this.#byId.clear()
   }
 

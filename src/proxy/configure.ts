@@ -1,7 +1,7 @@
 import type { KeySource } from '../authn/key-source.ts'
 import { createRequestAuthenticator, type RequestAuthenticatorOptions } from '../authn/request-authenticator.ts'
 import type { CheckClient } from '../extauthz/check.ts'
-import { compileHeaderList } from '../extauthz/client/header-list.ts'
+import { compileFoldedHeaderList } from '../extauthz/client/header-list.ts'
 import type { IpAddress } from '../match/ip.ts'
 import { authorizationPoliciesFor, delegationsFor, jwtRulesFor, mtlsModeFor } from '../mesh/attach.ts'
 import { gatewayTopologyFor } from '../mesh/gateway-topology.ts'
@@ -70,7 +70,7 @@ export interface ConfigureInput {
   readonly dropEnvoyHeaders?: boolean
   /**
    * Headers that only an authorization provider sets (`abc`, `abc*`, `*abc`): a client's own are removed at workloads with
-   * a CUSTOM policy.
+   * a CUSTOM policy or a Delegation, also where a name has `_` or `.` in place of `-`.
    */
   readonly providerHeaders?: readonly string[]
   /** Kept from one configuration to the next, so that only policies that changed are compiled. */
@@ -126,7 +126,7 @@ function policiesOf(input: ConfigureInput, workload: Workload, compiled: Compile
         delegations.map((one) => compileDelegation(lowerDelegation(one, { trustDomains, protocol, provider }))),
         client,
       ),
-      ...(strips ? { providerHeaders: compileHeaderList(providerHeaders) } : {}),
+      ...(strips ? { providerHeaders: compileFoldedHeaderList(providerHeaders) } : {}),
     }
     made.set(protocol, fresh)
     return fresh

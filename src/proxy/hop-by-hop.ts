@@ -1,10 +1,10 @@
 import type { HeaderMap } from '../match/header-map.ts'
 
-/**
- * Fields that belong to one connection (RFC 9110, 7.6.1), without `te`, which may keep `trailers`, and without
- * `connection` and `upgrade` where an upgrade is asked for.
- */
+/** Fields that belong to one connection (RFC 9110, 7.6.1), without `te`, which may keep `trailers`. */
 const HOP_BY_HOP = ['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding', 'upgrade'] as const
+
+/** Those that go where an upgrade is asked for: the others say what is asked. */
+const HOP_BY_HOP_OF_UPGRADE = ['keep-alive', 'proxy-connection', 'transfer-encoding'] as const
 
 /** What a sender must not have removed by naming it in Connection: it would change who the next reader thinks it is. */
 const NEVER_NOMINATED = new Set([
@@ -19,10 +19,12 @@ const NEVER_NOMINATED = new Set([
 /** So many names in Connection are refused, as by Envoy: each costs a search, and no honest sender has them. */
 const TOO_MANY_NOMINATED = 10
 
-/** Removes connection fields and those that Connection names. False when Connection names what it must not. */
-export function removeHopByHop(headers: HeaderMap): boolean {
-  const index = headers.indexOf('connection')
-  if (index !== -1) {
+/**
+ * Removes connection fields and those that Connection names. False when Connection names what it must not. As in Envoy,
+ * Connection takes nothing away from a request for an upgrade: what was said of it is what policies look at.
+ */
+export function removeHopByHop(headers: HeaderMap, upgrade: boolean): boolean {
+  if (!upgrade && headers.has('connection')) {
     let nominated = 0
     for (const line of headers.all('connection')) {
       for (const token of line.split(',')) {
@@ -33,7 +35,7 @@ export function removeHopByHop(headers: HeaderMap): boolean {
       }
     }
   }
-  for (const name of HOP_BY_HOP) headers.delete(name)
+  for (const name of upgrade ? HOP_BY_HOP_OF_UPGRADE : HOP_BY_HOP) headers.delete(name)
   if (headers.has('te')) {
     const trailers = headers
       .all('te')

@@ -74,7 +74,7 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   // An empty Host is there all the same (RFC 9112, 3.2), and Envoy serves it.
   if (target.host === '' && hosts.length === 0) return refuse(400, '', 'missing_host_header')
   if (target.host !== '' && !isAuthority(target.host)) return refuse(400, 'Bad Request', 'http.invalid_authority')
-  if (!removeHopByHop(headers)) return refuse(400, 'Bad Request', 'http1.connection_header_rejected')
+  if (!removeHopByHop(headers, options.upgrade)) return refuse(400, 'Bad Request', 'http1.connection_header_rejected')
   headers.delete('host')
   if (raw.method === 'QUERY' && !headers.has('content-type')) return refuse(400, '', 'query_missing_content_type')
   if (normalized.kind !== 'path') return refuse(400, '', normalized.details)
@@ -87,10 +87,6 @@ export function readHead(raw: RawHead, options: HeadOptions): RequestHead | Refu
   if (id === undefined || id === '') {
     id = randomUUID()
     headers.set('x-request-id', id)
-  }
-  if (options.upgrade) {
-    headers.append('connection', 'Upgrade')
-    headers.append('upgrade', 'websocket')
   }
   return {
     kind: 'head',
@@ -148,7 +144,9 @@ function forwardedScheme(headers: HeaderMap, secure: boolean): string {
   const forwarded = headers.get('x-forwarded-proto')
   const own = secure ? 'https' : 'http'
   if (forwarded === undefined) headers.append('x-forwarded-proto', own)
-  return forwarded === 'http' || forwarded === 'https' ? forwarded : own
+  // A scheme has no case (RFC 3986, 3.1).
+  const scheme = forwarded?.toLowerCase()
+  return scheme === 'http' || scheme === 'https' ? scheme : own
 }
 
 function appendTo(headers: HeaderMap, name: string, element: string): void {

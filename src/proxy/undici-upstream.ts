@@ -97,7 +97,11 @@ export class UndiciUpstream implements Upstream {
         path: request.path,
         setHost: false,
         maxHeaderSize: MAX_HEAD_BYTES,
-        headers: ['host', request.host, ...request.headers, 'connection', 'Upgrade', 'upgrade', protocol] as never,
+        headers: [
+          ...['host', request.host, ...request.headers, 'connection', 'Upgrade', 'upgrade', protocol],
+          // Else Node ends an empty body in chunks, which would be the first bytes of the other protocol.
+          ...(request.method === 'GET' ? [] : ['content-length', '0']),
+        ] as never,
       })
       outgoing.on('upgrade', (answer, upstream, head) => {
         if (head.length > 0) upstream.unshift(head)

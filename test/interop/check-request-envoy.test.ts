@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
-import { createServer as createHttp2Server, type IncomingHttpHeaders } from 'node:http2'
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type IncomingHttpHeaders,
+} from 'node:http2'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { after, before, test } from 'node:test'
 import { connect as connectTls } from 'node:tls'
@@ -209,6 +215,8 @@ const plain: readonly string[] = [
   'OPTIONS * HTTP/1.1\r\nHost: web\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: web\r\nx-forwarded-for: 1.2.3.4\r\nx-request-id: 0123\r\nx-b3-traceid: 1\r\n\r\n',
   'GET / HTTP/1.1\r\nHost: web\r\nConnection: x-hop, keep-alive\r\nx-hop: 1\r\nKeep-Alive: 5\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: web\r\nX-Forwarded-Proto: HTTPS\r\n\r\n',
+  'GET / HTTP/1.1\r\nHost: web\r\nConnection: x-hop\r\nConnection: Upgrade\r\nx-hop: 1\r\nUpgrade: WebSocket\r\n\r\n',
 ]
 
 /** Closed behind the answer, where the message does not say what becomes of the connection itself. */
@@ -475,29 +483,43 @@ test('whose headers reach the application, where the provider sets them or not',
   assert.deepEqual(seen.ours, seen.envoy)
 })
 
-test('the call is made with the same metadata', { skip }, async (t) => {
-  const calls: IncomingHttpHeaders[] = []
-  const server = createHttp2Server((request, response) => {
-    calls.push({ ...request.headers })
-    response.writeHead(200, { 'content-type': 'application/grpc', 'grpc-status': '7' }).end()
+const overTls = () => `apiVersion: networking.istio.io/v1
+kind: DestinationRule
+metadata: { name: authz, namespace: foo }
+spec: { host: authz.local, trafficPolicy: { tls: { mode: SIMPLE, insecureSkipVerify: true } } }
+`
+
+for (const secure of [false, true]) {
+  test(`the call is made with the same metadata${secure ? ', over TLS too' : ''}`, { skip }, async (t) => {
+    const calls: IncomingHttpHeaders[] = []
+    const answer = (request: Http2ServerRequest, response: Http2ServerResponse) => {
+      calls.push({ ...request.headers })
+      response.writeHead(200, { 'content-type': 'application/grpc', 'grpc-status': '7' }).end()
+    }
+    const { key, chain: cert } = authority.issue({ namespace: 'foo', serviceAccount: 'authz' })
+    const server = secure ? createSecureServer({ key, cert }, answer) : createHttp2Server(answer)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    t.after(() => server.close())
+    const before = grpcPort
+    grpcPort = (server.address() as AddressInfo).port
+    const setup: Setup = { provider: 'grpc', ...(secure ? { more: overTls, mode: 'STRICT' } : {}) }
+    const both = await start(setup, 'http').finally(() => {
+      grpcPort = before
+    })
+    t.after(() => both.stop())
+    for (const which of ['envoy', 'ours'] as const)
+      await exchange(which, both.port, closing(plain[0] as string), secure)
+    const [theirs, mine] = calls.map(({ 'grpc-timeout': timeout, ...rest }) => {
+      assert.match(String(timeout), /^(2000m|1[0-9]{3}m|2000000u|1[0-9]{6}u|2S)$/)
+      // Ours is what is left of the time, after the connection was made.
+      const expected = Number(rest['x-envoy-expected-rq-timeout-ms'])
+      assert.ok(expected > 1000 && expected <= 2000, String(expected))
+      delete rest['x-envoy-expected-rq-timeout-ms']
+      return { ...rest, 'x-forwarded-for': rest['x-forwarded-for'] !== undefined }
+    })
+    assert.deepEqual(mine, theirs)
+    // Whatever the connections are, to either side.
+    assert.equal(theirs?.[':scheme'], 'http')
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => server.close())
-  const before = grpcPort
-  grpcPort = (server.address() as AddressInfo).port
-  const both = await start({ provider: 'grpc' }, 'http').finally(() => {
-    grpcPort = before
-  })
-  t.after(() => both.stop())
-  for (const which of ['envoy', 'ours'] as const) await exchange(which, both.port, closing(plain[0] as string), false)
-  const [theirs, mine] = calls.map(({ 'grpc-timeout': timeout, ...rest }) => {
-    assert.match(String(timeout), /^(2000m|1[0-9]{3}m|2000000u|1[0-9]{6}u|2S)$/)
-    // Ours is what is left of the time, after the connection was made.
-    const expected = Number(rest['x-envoy-expected-rq-timeout-ms'])
-    assert.ok(expected > 1000 && expected <= 2000, String(expected))
-    delete rest['x-envoy-expected-rq-timeout-ms']
-    return { ...rest, 'x-forwarded-for': rest['x-forwarded-for'] !== undefined }
-  })
-  assert.deepEqual(mine, theirs)
-})
+}

@@ -58,6 +58,7 @@ export class GrpcLane implements ConnectionListener {
     const maxAnswerBytes = maxMessageBytes + prefixBytes
     // A host that is gone while nothing is asked is found out by the kernel: servers do not like PINGs without calls.
     socket.setKeepAlive(true, keepAlive)
+    // Envoy's filter says `http` over TLS too.
     this.connection = open({ socket, authority, scheme: 'http', maxAnswerBytes }, this)
     this.#timer = setTimeout(() => this.connection.close(), connectTimeout).unref()
   }

@@ -1,3 +1,5 @@
+import { foldHeaderName } from '../../match/header-name.ts'
+
 /** Says whether a lower-case header name is in the list. */
 export type HeaderList = (name: string) => boolean
 
@@ -16,4 +18,10 @@ export function compileHeaderList(entries: readonly string[]): HeaderList {
     exact.has(name) ||
     prefixes.some((prefix) => name.startsWith(prefix)) ||
     suffixes.some((suffix) => name.endsWith(suffix))
+}
+
+/** As `compileHeaderList`, where `-`, `_` and `.` are one: a header is in it however an application may read its name. */
+export function compileFoldedHeaderList(entries: readonly string[]): HeaderList {
+  const list = compileHeaderList(entries.map(foldHeaderName))
+  return (name) => list(foldHeaderName(name))
 }

@@ -314,6 +314,8 @@ describe('an HTTP provider that fails', () => {
       'sends a length and chunks',
       'HTTP/1.1 200 OK\r\ncontent-length: 3\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n',
     ],
+    ['sends a coding that nobody asked for', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n'],
+    ['sends chunks of a coding', 'HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n'],
     ['sends NUL in a header', 'HTTP/1.1 200 OK\r\nx-a: a\0b\r\ncontent-length: 0\r\n\r\n'],
     ['sends too large a body', `HTTP/1.1 403 No\r\ncontent-length: 4194305\r\n\r\n${'x'.repeat(4_194_305)}`],
   ]

@@ -75,6 +75,12 @@ export class HttpExchange {
 
   #read(response: IncomingMessage): void {
     this.#begun = true
+    const coding = response.headers['transfer-encoding']
+    // As Envoy: where the answer ends is for others to guess.
+    if (coding !== undefined && coding.toLowerCase() !== 'chunked') {
+      this.#fail('the answer has an unknown transfer coding')
+      return
+    }
     response.on('data', (chunk: Buffer) => {
       if (this.#body.length + chunk.length > maxBodyBytes) this.#fail('the answer was cut short or is too large')
       else this.#body.add(chunk)

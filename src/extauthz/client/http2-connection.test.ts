@@ -38,9 +38,13 @@ function peer(answer: (stream: number, socket: Socket) => void): Promise<number>
   })
 }
 
-function opened(port: number, maxAnswerBytes: number, closed = (_problem: string) => {}): Promise<UnaryConnection> {
+function opened(
+  port: number,
+  maxAnswerBytes: number,
+  closed = (_problem: string) => {},
+  socket = connect({ port, host: '127.0.0.1', noDelay: true }),
+): Promise<UnaryConnection> {
   return new Promise((resolve) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
     const listener = { opened: () => resolve(connection), roomier() {}, draining() {}, closed }
     const connection = openHttp2({ socket, authority: 'a', scheme: 'http', maxAnswerBytes }, listener)
     closing.push(() => connection.close())
@@ -77,5 +81,28 @@ test('a peer that speaks something else, or hangs up, is told from one that is s
   ] as const) {
     const port = await tcp((socket) => socket.end(says))
     assert.equal(await new Promise((resolve) => void opened(port, 1000, resolve)), problem)
+  }
+})
+
+test('a call that its connection was lost before, in the same turn, may be made again', async () => {
+  let peerSocket: Socket | null = null
+  let requests = 0
+  const port = await peer((_stream, socket) => {
+    requests++
+    peerSocket = socket
+  })
+  for (const lose of [(socket: Socket) => socket.end(), (socket: Socket) => socket.resetAndDestroy()]) {
+    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
+    const ends: Promise<UnaryEnd>[] = []
+    // Before the connection hears of it: frames leave at the end of a turn, and this is one.
+    for (const event of ['end', 'close']) socket.once(event, () => ends.length < 2 && ends.push(call(connection)))
+    const connection = await opened(port, 1000, () => {}, socket)
+    requests = 0
+    ends.push(call(connection))
+    while (requests === 0) await new Promise((resolve) => setImmediate(resolve))
+    lose(peerSocket ?? assert.fail())
+    assert.equal((await ends[0])?.kind, 'lost', 'what was sent may have been acted on')
+    assert.equal((await ends[1])?.kind, 'notProcessed')
+    assert.equal(requests, 1)
   }
 })

@@ -130,6 +130,24 @@ test('headers by name, prefix and suffix, with every line, in order; `*` is all 
   assert.equal(names(['*']).length, 6)
 })
 
+test('a header that an application may read under a listed name is shown, as it is', () => {
+  const headers = [
+    ['X_Tenant', 'a'],
+    ['x-tenant', 'b'],
+    ['x.tenant', 'c'],
+    ['xtenant', 'd'],
+    ['my_id', 'e'],
+  ] as const
+  const names = (entries: readonly string[]) =>
+    [...(shown({ headers: entries }, { headers }).http?.headers ?? [])].map(([name]) => name)
+  for (const listed of ['x-tenant', 'X_TENANT', 'x-ten*']) {
+    assert.deepEqual(names([listed]), ['x_tenant', 'x-tenant', 'x.tenant'])
+  }
+  assert.deepEqual(names(['*-id']), ['my_id'])
+  const key = (value: string) => cacheKey(shown({ headers: ['x-tenant'] }, { headers: [['x_tenant', value]] }))
+  assert.notEqual(key('a'), key('b'))
+})
+
 test('query parameters keep their bytes, and no reader finds a listed one that was withheld', () => {
   assert.equal(path(['tenant'], '/a?x=1&tenant=b%20c&y&tenant=d'), '/a?tenant=b%20c&tenant=d')
   assert.equal(path(['tenant'], '/a?x=1'), '/a')

@@ -1,5 +1,6 @@
 import { asBytes, asciiLower } from '../../match/bytes.ts'
 import { HeaderMap } from '../../match/header-map.ts'
+import { foldHeaderName } from '../../match/header-name.ts'
 import type { View } from '../../mesh/delegation.ts'
 import type { Claims } from '../../policy/facts.ts'
 import type { CheckBody, CheckHttpRequest, CheckPeer, CheckRequest } from '../check.ts'
@@ -13,7 +14,7 @@ export type Projection = (request: CheckRequest, claims: Claims | null) => Check
  * from request to request without telling anything (time, id, the client's port) is left out.
  */
 export function createProjection(view: View): Projection {
-  const headers = compileNames(view.headers.map((name) => name.toLowerCase()))
+  const headers = compileNames(view.headers.map((name) => foldHeaderName(name.toLowerCase())))
   const parameters = compileNames(view.queryParameters.map((name) => asciiLower(asBytes(name))))
   const claimNames = view.claims.length === 0 ? null : compileNames(view.claims)
   const [withPrincipal, withIp] = [view.source.includes('principal'), view.source.includes('ip')]
@@ -46,11 +47,12 @@ function shownBody(body: CheckBody | null): CheckBody | null {
   return body === null ? null : { bytes: body.bytes, partial: body.partial }
 }
 
+/** Also those that an application may read under a listed name, and must not read where the provider could not. */
 function shownHeaders(headers: HeaderMap, shown: NameList): HeaderMap {
   const kept = new HeaderMap()
   for (let i = 0; i < headers.size; i++) {
     const name = headers.nameAt(i)
-    if (shown(name)) kept.append(name, headers.valueAt(i))
+    if (shown(foldHeaderName(name))) kept.append(name, headers.valueAt(i))
   }
   return kept
 }

@@ -159,6 +159,20 @@ test('without an answer the status is a failure, which the proxy decides about',
   assert.equal((await ask(port, 'GET', '/a')).status, 500)
 })
 
+test('a check sees every line of a head, and one host', async () => {
+  const seen: AuthorizerRequest[] = []
+  const port = await start({
+    check(request) {
+      seen.push(request)
+      return request.headers['x-blocked'] === undefined ? allow() : deny()
+    },
+  })
+  const many = Array.from({ length: 2500 }, () => ['a', '1']).flat()
+  assert.equal((await ask(port, 'GET', '/', ['Host', 'web', ...many, 'X-Blocked', '1'])).status, 403)
+  assert.equal((await ask(port, 'GET', '/', ['Host', 'web', 'host', 'other'])).status, 400)
+  assert.equal(seen.length, 1)
+})
+
 test('a body above the limit is refused before it is read', async () => {
   const port = await start({ check: () => allow() })
   const socket = connect(port, '127.0.0.1')

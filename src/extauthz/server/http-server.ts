@@ -32,7 +32,7 @@ export const defaultHttpLimits: HttpServerLimits = {
 }
 
 /** Why a request was refused before it was judged. */
-export type HttpRefusal = 'calls' | 'buffered' | 'size'
+export type HttpRefusal = 'calls' | 'buffered' | 'size' | 'malformed'
 
 export interface HttpEvents {
   refused(why: HttpRefusal): void
@@ -82,6 +82,8 @@ class HttpServer implements HttpAuthorizerServer {
     this.#events = events
     const options = { keepAlive: true, connectionsCheckingInterval: Math.min(1000, limits.readTimeout) }
     this.#server = createServer(options, (message, response) => this.#receive(message, response))
+    // A head has 16 KiB at most; Node would hide all lines behind the 2,000th from the check.
+    this.#server.maxHeadersCount = 0
     this.#server.requestTimeout = limits.readTimeout
     this.#server.headersTimeout = limits.readTimeout
     this.#server.keepAliveTimeout = limits.idleTimeout
@@ -130,6 +132,11 @@ class HttpServer implements HttpAuthorizerServer {
     response.once('close', () => {
       if (connection !== undefined) connection.requests--
     })
+    if ((message.headersDistinct.host ?? []).length > 1) {
+      // RFC 9112, section 3.2: readers disagree on which host it is.
+      this.#reject(message, response, 400, 'malformed')
+      return
+    }
     if (this.#checks >= this.#limits.maxChecks) {
       this.#reject(message, response, 503, 'calls')
       return

@@ -147,8 +147,9 @@ export class ServerConnection implements GrpcConnection {
       refuseCall(stream, grpcStatus.resourceExhausted, 'too many streaming calls at a time', context.now)
       return
     }
-    const call: StreamingCall = new StreamingCall(stream, method, head, context, () => this.#streaming.delete(call))
+    const call: StreamingCall = new StreamingCall(stream, head, context, () => this.#streaming.delete(call))
     this.#streaming.add(call)
+    call.begin(method)
     if (ended) call.halfClosed()
   }
 }

@@ -16,7 +16,8 @@ export class StreamingCall implements GrpcStream, Expiring {
   readonly #limit: number
   readonly #context: CallContext
   readonly #splitter: MessageSplitter
-  readonly #receiver: GrpcStreamReceiver
+  /** Null until the method has begun. */
+  #receiver: GrpcStreamReceiver | null = null
   readonly #timer: NodeJS.Timeout | null
   readonly #over: () => void
   /** Octets that wait for the caller or the method, as they were counted last. */
@@ -25,13 +26,7 @@ export class StreamingCall implements GrpcStream, Expiring {
   #ended = false
 
   /** `over` is called once, at its end. */
-  constructor(
-    stream: Http2Stream,
-    method: GrpcStreamingMethod,
-    { encoding, timeout }: AcceptedHead,
-    context: CallContext,
-    over: () => void,
-  ) {
+  constructor(stream: Http2Stream, { encoding, timeout }: AcceptedHead, context: CallContext, over: () => void) {
     this.#stream = stream
     this.#context = context
     this.#over = over
@@ -43,7 +38,14 @@ export class StreamingCall implements GrpcStream, Expiring {
     stream.events = this
     this.#timer =
       timeout === null ? null : setTimeout(() => this.end(grpcStatus.deadlineExceeded, 'the deadline passed'), timeout)
-    this.#receiver = method(this)
+  }
+
+  /** To be called once, before anything else. */
+  begin(method: GrpcStreamingMethod): void {
+    const receiver = method(this)
+    // It may have ended the call already.
+    if (this.#ended) receiver.closed()
+    else this.#receiver = receiver
   }
 
   fields(): void {}
@@ -51,7 +53,7 @@ export class StreamingCall implements GrpcStream, Expiring {
   data(bytes: Buffer, from: number, to: number, ended: boolean): void {
     if (this.#ended) return
     const problem = this.#splitter.push(bytes, from, to, (message) => {
-      if (!this.#ended) this.#receiver.message(message)
+      if (!this.#ended) this.#receiver?.message(message)
     })
     if (this.#ended) return
     if (problem !== null) {
@@ -74,7 +76,7 @@ export class StreamingCall implements GrpcStream, Expiring {
   /** The caller sends no more. */
   halfClosed(): void {
     if (this.#ended) return
-    if (this.#splitter.atBoundary) this.#receiver.halfClosed()
+    if (this.#splitter.atBoundary) this.#receiver?.halfClosed()
     else this.end(grpcStatus.internal, 'not a whole message')
   }
 
@@ -129,7 +131,7 @@ export class StreamingCall implements GrpcStream, Expiring {
     this.#context.calls--
     this.#context.streamingCalls--
     this.#over()
-    this.#receiver.closed()
+    this.#receiver?.closed()
   }
 }
 

@@ -125,3 +125,11 @@ test('it can be turned off, and a name without end is refused', async () => {
   const { status } = await ask(client, [{ case: 'fileByFilename', value: 'a'.repeat(5000) }])
   assert.equal(status, grpc.status.INVALID_ARGUMENT)
 })
+
+test('a call is answered so much and no more, however little its questions cost', async () => {
+  const client = await start()
+  const question = { case: 'fileByFilename', value: 'google/protobuf/descriptor.proto' } as const
+  const { answers, status } = await ask(client, Array(2000).fill(question))
+  assert.equal(status, grpc.status.RESOURCE_EXHAUSTED)
+  assert(answers.length > 20, `${answers.length} were answered before`)
+})

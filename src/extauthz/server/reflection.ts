@@ -6,7 +6,7 @@ import {
   ServerReflectionResponseSchema,
 } from '../../proto/gen/grpc/reflection/v1/reflection_pb.js'
 import { grpcStatus } from '../grpc-framing.ts'
-import type { GrpcStream, GrpcStreamingMethod } from './grpc-transport.ts'
+import type { GrpcStreamingMethod } from './grpc-transport.ts'
 import { ReflectionFiles } from './reflection-files.ts'
 
 /** Both versions have the same messages, and so one implementation. */
@@ -16,6 +16,12 @@ export const reflectionPaths: readonly string[] = ['v1', 'v1alpha'].map(
 
 /** Callers that ask at a time; more are refused. */
 const mostStreams = 100
+
+/**
+ * Octets that a call is answered: more than all files there are, many times over. A question of forty octets may be
+ * answered with ten thousand.
+ */
+const mostAnswered = 4 * 1024 * 1024
 
 /** Longest text that a question repeats in its answer. */
 const mostText = 1024
@@ -31,10 +37,18 @@ export function createReflection(files: readonly DescFile[]): GrpcStreamingMetho
     streams++
     if (streams > mostStreams) stream.end(grpcStatus.resourceExhausted, 'too many reflection calls at a time')
     const sent = new Set<DescFile>()
+    let left = mostAnswered
     return {
       message: (bytes) => {
         known ??= new ReflectionFiles(files)
-        answer(stream, bytes, known, sent)
+        const answer = answerTo(bytes, known, sent)
+        if (answer.kind === 'refused') {
+          stream.end(grpcStatus.invalidArgument, answer.text)
+          return
+        }
+        left -= answer.message.length
+        if (left < 0) stream.end(grpcStatus.resourceExhausted, 'too much is asked in one call')
+        else stream.send(answer.message)
       },
       halfClosed: () => stream.end(grpcStatus.ok),
       closed: () => {
@@ -44,24 +58,24 @@ export function createReflection(files: readonly DescFile[]): GrpcStreamingMetho
   }
 }
 
-function answer(stream: GrpcStream, bytes: Uint8Array, files: ReflectionFiles, sent: Set<DescFile>): void {
+type AnswerTo =
+  | { readonly kind: 'answered'; readonly message: Uint8Array }
+  | { readonly kind: 'refused'; readonly text: string }
+
+function answerTo(bytes: Uint8Array, files: ReflectionFiles, sent: Set<DescFile>): AnswerTo {
   let request: ServerReflectionRequest
   try {
     request = fromBinary(ServerReflectionRequestSchema, bytes)
   } catch {
-    stream.end(grpcStatus.invalidArgument, 'the message is no ServerReflectionRequest')
-    return
+    return { kind: 'refused', text: 'the message is no ServerReflectionRequest' }
   }
-  if (bytes.length > mostText) {
-    stream.end(grpcStatus.invalidArgument, 'the name is too long')
-    return
-  }
+  if (bytes.length > mostText) return { kind: 'refused', text: 'the name is too long' }
   const response = create(ServerReflectionResponseSchema, {
     validHost: request.host,
     originalRequest: request,
     messageResponse: find(request, files, sent),
   })
-  stream.send(toBinary(ServerReflectionResponseSchema, response))
+  return { kind: 'answered', message: toBinary(ServerReflectionResponseSchema, response) }
 }
 
 function find({ messageRequest }: ServerReflectionRequest, files: ReflectionFiles, sent: Set<DescFile>): Answer {

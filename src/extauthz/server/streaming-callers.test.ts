@@ -14,15 +14,24 @@ afterEach(async () => {
   for (const end of endings.splice(0).reverse()) await end()
 })
 
-/** Answers each message with its length. */
+/** Calls whose method has not been told of their end. */
+let unclosed = 0
+
+/** Answers each message with its length; ends a call to `/a.B/Busy` as soon as it begins. */
 const handler: GrpcHandler = {
   has: () => false,
   handle: () => assert.fail(),
-  streaming: () => (stream) => ({
-    message: ({ length }) => stream.send(Buffer.from(String(length))),
-    halfClosed: () => stream.end(0),
-    closed() {},
-  }),
+  streaming: (path) => (stream) => {
+    unclosed++
+    if (path === '/a.B/Busy') stream.end(8, 'busy')
+    return {
+      message: ({ length }) => stream.send(Buffer.from(String(length))),
+      halfClosed: () => stream.end(0),
+      closed: () => {
+        unclosed--
+      },
+    }
+  },
 }
 
 const transports = { 'our HTTP/2': createHttp2Transport, 'node:http2': createNodeTransport }
@@ -68,6 +77,17 @@ for (const [name, create] of Object.entries(transports)) {
       const more = open()
       more.write(frameMessage(Buffer.alloc(maxStreamedBytes + 1)))
       assert.equal(await status(more), '8')
+    })
+
+    test('a method may end its call as it begins, and is told so like of any other end', async () => {
+      unclosed = 0
+      const open = await peer()
+      const refused = open({ ':path': '/a.B/Busy' })
+      refused.write(frameMessage(Buffer.alloc(1)))
+      assert.equal(await status(refused), '8')
+      const next = open()
+      assert.equal(await status(next), '0', 'others go on')
+      assert.equal(unclosed, 0)
     })
 
     test('a compressed one is refused: for want of a codec, or because nothing was said of one', async () => {
