@@ -53,11 +53,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   request(context: InboundContext, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
-    const refusal = connectionRefusal(context.connection, config)
-    if (refusal !== null) {
-      if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
-      record.decide(deniedConnection('peer', null, refusal.details))
-      record.end(null)
+    if (this.#refusesPeer(context, record)) {
       request.socket.destroy()
       return
     }
@@ -99,11 +95,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     const { config, upstream } = context.target
     const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
     socket.on('error', () => {})
-    const refusal = connectionRefusal(context.connection, config)
-    if (refusal !== null) {
-      if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
-      record.decide(deniedConnection('peer', null, refusal.details))
-      record.end(null)
+    if (this.#refusesPeer(context, record)) {
       socket.destroy()
       return
     }
@@ -153,6 +145,17 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     const record = new DecisionRecord(this.#telemetry, context.target.config.workload, context.connection)
     record.decide({ ...deniedConnection('http', null, details), status, body: '' })
     record.end(status)
+  }
+
+  /** Whether the connection must carry no request, as things are now; that is recorded, and its socket is to be destroyed. */
+  #refusesPeer({ target, connection }: InboundContext, record: DecisionRecord): boolean {
+    const { config } = target
+    const refusal = connectionRefusal(connection, config)
+    if (refusal === null) return false
+    if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
+    record.decide(deniedConnection('peer', null, refusal.details))
+    record.end(null)
+    return true
   }
 
   #run(
@@ -230,10 +233,10 @@ function chainRequest(
   }
 }
 
-/** Aborts when the client is gone. */
 /** One for all: an exception with a stack for each request costs more than asking. */
 const GONE = new Error('the client went away')
 
+/** Aborts when the client is gone. */
 function abortedBy(client: ServerResponse | Duplex): AbortSignal {
   const controller = new AbortController()
   if (client.destroyed) controller.abort(GONE)
