@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { maskHeaders, maskTarget } from '../../observe/mask.ts'
+import { maskBody, maskHeaders, maskTarget } from '../../observe/mask.ts'
 import type { Decision } from '../../policy/decision.ts'
 import type { Verdict } from './answer.ts'
 import type { CheckResult } from './judge.ts'
@@ -29,9 +29,6 @@ export interface CheckedRequest {
   readonly headers?: readonly (readonly [string, string])[]
 }
 
-/** What of a denial's body is shown. */
-const mostBody = 512
-
 export function checkDecision(
   authorizer: string,
   asked: Asked,
@@ -47,7 +44,7 @@ export function checkDecision(
     authorizer,
     decision: allowed ? 'allow' : 'deny',
     status,
-    body: allowed ? null : verdict.kind === 'error' ? '' : verdict.body.slice(0, mostBody),
+    body: allowed ? null : verdict.kind === 'error' ? '' : maskBody(verdict.body),
     phase: allowed ? 'none' : 'custom',
     policy: null,
     details: allowed ? null : verdict.kind === 'error' ? 'ext_authz_error' : 'ext_authz_denied',

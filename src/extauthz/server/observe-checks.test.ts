@@ -154,6 +154,19 @@ test('decisions are told without secrets, in the form of the proxy', async () =>
   )
 })
 
+test('what a denial answers the client is told at most in part, and without tokens', async () => {
+  const told: CheckDecision[] = []
+  const token = `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.c2ln`
+  const [, client] = await start({
+    check: () => deny({ status: 401, body: `your token ${token} ${'x'.repeat(10_000)}` }),
+    decisionLog: { write: (one) => told.push(one) },
+  })
+  await check(client, get('/'))
+  const body = told[0]?.body ?? ''
+  assert.match(body, /^your token \[masked\] x+…$/)
+  assert.ok(body.length <= 513)
+})
+
 test('a level and a share leave out allowed checks, never the others', async () => {
   for (const [options, expected] of [
     [{ level: 'denied' }, ['deny']],
