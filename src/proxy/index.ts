@@ -1,4 +1,5 @@
 export { remoteIpOf } from '../match/remote-ip.ts'
+export type { LoggedRequest } from '../observe/logged-request.ts'
 export type {
   AuthorizedConnection,
   BufferedBody,
@@ -22,7 +23,7 @@ export type {
   RouteEndpoint,
   WorkloadIdentity,
 } from './config.ts'
-export type { DecisionLogEntry, LoggedRequest } from './decision-log.ts'
+export type { DecisionLogEntry } from './decision-log.ts'
 export type { ListenError } from './listener.ts'
 export type { LocalReply } from './local-reply.ts'
 export type { ApplyResult, ProxyDeps, ProxyServer } from './proxy.ts'
