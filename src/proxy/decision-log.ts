@@ -21,8 +21,8 @@ export interface DecisionLogEntry extends Decision {
 export function loggedFacts(facts: ConnectionFacts, remoteIp = facts.remoteIp): LoggedRequest {
   const { peer, sourceIp, destinationIp, destinationPort, sni } = facts
   const destination = { ip: printIp(destinationIp), port: destinationPort }
-  const logged = loggedConnection({ principal: peer, ip: printIp(sourceIp), destination, sni })
-  return remoteIp === undefined ? logged : { ...logged, remoteIp: printIp(remoteIp) }
+  const remote = remoteIp === undefined ? undefined : printIp(remoteIp)
+  return loggedConnection({ principal: peer, ip: printIp(sourceIp), destination, sni, remoteIp: remote })
 }
 
 /** What a provider answers is for the client alone: a page to log in with may be long, and hold what logs in. */
