@@ -1,7 +1,7 @@
 import type { TokenNames } from '../authn/authentication.ts'
 import { type LoggedRequest, loggedRequest } from '../observe/logged-request.ts'
 import type { Decision } from '../policy/decision.ts'
-import type { ChainRequest } from './authorize.ts'
+import type { ChainRequest } from './chain.ts'
 import type { InboundConnection } from './connection.ts'
 import { loggedDecision, loggedFacts } from './decision-log.ts'
 import type { Telemetry } from './telemetry.ts'

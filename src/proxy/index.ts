@@ -1,16 +1,9 @@
 export { remoteIpOf } from '../match/remote-ip.ts'
 export type { LoggedRequest } from '../observe/logged-request.ts'
-export type {
-  AuthorizedConnection,
-  BufferedBody,
-  ChainBody,
-  ChainRequest,
-  Outcome,
-  Permit,
-  Policies,
-} from './authorize.ts'
+export type { Outcome, Permit } from './authorize.ts'
 export { authorize } from './authorize.ts'
 export { authorizeConnection } from './authorize-connection.ts'
+export type { AuthorizedConnection, BufferedBody, ChainBody, ChainRequest, Policies } from './chain.ts'
 export type { ClientTls } from './client-tls.ts'
 export type {
   InboundConfig,
