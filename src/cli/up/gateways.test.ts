@@ -87,10 +87,17 @@ function gotHeaders(answer: string): Record<string, string> {
   return JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1))
 }
 
-function run(t: TestContext, files: Record<string, string>, app: number, listen: readonly number[]): Running {
+function run(
+  t: TestContext,
+  files: Record<string, string>,
+  app: number,
+  listen: readonly number[],
+  more: readonly string[] = [],
+): Running {
   const cwd = folderOf(t, files)
   const sockets = listen.flatMap((port) => ['--listen', `${port}=127.0.0.1:0`])
-  const words = ['up', '-f', 'mesh.yaml', '--workload', 'edge/gw', '--app', `127.0.0.1:${app}`, ...sockets, ...QUIET]
+  const named = ['up', '-f', 'mesh.yaml', '--workload', 'edge/gw', '--app', `127.0.0.1:${app}`]
+  const words = [...named, ...sockets, ...QUIET, ...more]
   return start(t, words, { cwd, env: { HOME: cwd } })
 }
 
@@ -132,6 +139,16 @@ test('a PROXY header names the client where the gateway’s annotation asks for 
   assert.match(await ask('1.1.1.1'), /^HTTP\/1\.1 403 .*RBAC: access denied/s)
   const got = gotHeaders(await ask('2.2.2.2'))
   assert.deepEqual([got['x-envoy-external-address'], got['x-forwarded-for']], ['2.2.2.2', '2.2.2.2'])
+  assert.equal(await plain(port, request('/', 'pay.example')), '')
+})
+
+test('labels of the command line leave a gateway what its annotation says', async (t) => {
+  const annotation = ', annotations: { proxy.istio.io/config: "gatewayTopology: { proxyProtocol: {} }" }'
+  const files = { 'mesh.yaml': deployment(annotation) + gateway(httpServers) }
+  const up = run(t, files, await application(t), [8080], ['--label', 'a=b', '--service-account', 'gw'])
+  const port = await portOf(up, 8080)
+  const got = gotHeaders(await plain(port, `PROXY TCP4 2.2.2.2 9.9.9.9 1 80\r\n${request('/', 'pay.example')}`))
+  assert.equal(got['x-envoy-external-address'], '2.2.2.2')
   assert.equal(await plain(port, request('/', 'pay.example')), '')
 })
 
