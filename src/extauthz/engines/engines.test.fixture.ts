@@ -10,7 +10,7 @@ import { type AuthorizerPeer, type RequestParts, requestFrom } from '../server/r
 import type { EngineLoading } from './engine.ts'
 
 /** A folder of files for the time of a test. */
-export class Folder {
+class Folder {
   readonly path = mkdtempSync(join(tmpdir(), 'sallyport-engine-'))
 
   write(name: string, text: string): string {
@@ -24,13 +24,13 @@ export class Folder {
   }
 }
 
-export interface Logged {
+interface Logged {
   readonly level: string
   readonly message: string
   readonly fields: Fields | undefined
 }
 
-export function collectingLogger(into: Logged[]): Logger {
+function collectingLogger(into: Logged[]): Logger {
   const at = (level: string) => (message: string, fields?: Fields) => into.push({ level, message, fields })
   return { level: 'debug', debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
 }
