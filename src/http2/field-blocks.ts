@@ -1,5 +1,5 @@
 import { type Fault, fault, protocolError } from './fault.ts'
-import { ErrorCode, Flag, readUint32 } from './frames.ts'
+import { ErrorCode, Flag, paddingStart, readUint32 } from './frames.ts'
 import { type HeaderBlock, HpackDecoder } from './hpack/decoder.ts'
 import type { ConnectionLimits } from './limits.ts'
 
@@ -38,10 +38,9 @@ export class FieldBlocks {
     let from = start
     let to = end
     if ((flags & Flag.padded) !== 0) {
-      const padding = from < to ? (bytes[from] as number) : end
+      to = paddingStart(bytes, from, to)
       from++
-      to -= padding
-      if (from > to) return protocolError('padding is longer than its frame')
+      if (to < from) return protocolError('padding is longer than its frame')
     }
     if ((flags & Flag.priority) !== 0) {
       if (to - from < 5) return fault(ErrorCode.frameSizeError, 'a priority is cut off')

@@ -74,6 +74,14 @@ export function readUint32(bytes: Uint8Array, at: number): number {
   )
 }
 
+/**
+ * Where the padding of a padded frame begins (RFC 9113, sections 6.1 and 6.2): its length stands in the octet at `from`.
+ * Not behind that octet when the padding is longer than the frame.
+ */
+export function paddingStart(bytes: Uint8Array, from: number, to: number): number {
+  return from < to ? to - (bytes[from] as number) : from
+}
+
 /** Takes one frame, whose payload stands between `from` and `to`. Not true ends the reading. */
 export type TakeFrame = (
   type: number,

@@ -1,6 +1,6 @@
 import { type Fault, fault, protocolError } from './fault.ts'
 import { FieldBlocks, type FieldList } from './field-blocks.ts'
-import { DEFAULT_WINDOW, ErrorCode, Flag, FrameType, LARGEST_WINDOW, readUint32 } from './frames.ts'
+import { DEFAULT_WINDOW, ErrorCode, Flag, FrameType, LARGEST_WINDOW, paddingStart, readUint32 } from './frames.ts'
 import type { HeaderBlock } from './hpack/decoder.ts'
 import type { ConnectionLimits } from './limits.ts'
 import { checkRequest, checkResponse, checkTrailers } from './message-fields.ts'
@@ -82,10 +82,9 @@ export class Receiver {
     let from = start
     let to = end
     if ((flags & Flag.padded) !== 0) {
-      const padding = from < to ? (bytes[from] as number) : end
+      to = paddingStart(bytes, from, to)
       from++
-      to -= padding
-      if (from > to) return protocolError('padding is longer than its frame')
+      if (to < from) return protocolError('padding is longer than its frame')
     }
     const ended = (flags & Flag.endStream) !== 0
     if (from === to && !ended) {

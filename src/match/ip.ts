@@ -71,9 +71,13 @@ export function printIp(ip: IpAddress): string {
   if (ip.a === 0 && ip.b === 0 && ip.c === 0xffff) return `::ffff:${printIp({ ...ip, v6: false, a: ip.d })}`
   // As inet_ntop, and so Envoy, writes an address that only its last 32 bits tell from zero.
   if (ip.a === 0 && ip.b === 0 && ip.c === 0 && ip.d >>> 16 !== 0) return `::${printIp({ ...ip, v6: false, a: ip.d })}`
-  const groups = [ip.a, ip.b, ip.c, ip.d].flatMap((word) => [word >>> 16, word & 0xffff])
+  return printGroups([ip.a, ip.b, ip.c, ip.d].flatMap((word) => [word >>> 16, word & 0xffff]))
+}
+
+/** The eight groups of an IPv6 address, of 16 bits each, as RFC 5952 writes them in hexadecimal. */
+export function printGroups(groups: readonly number[]): string {
   const text = groups.map((group) => group.toString(16)).join(':')
-  // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes `::`.
+  // The longest run of two or more zero groups, the first of equals, becomes `::`.
   const runs = text.match(/(?:(?:^|:)0(?=:|$)){2,}/g) ?? []
   const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '')
   if (longest === '') return text

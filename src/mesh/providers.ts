@@ -1,4 +1,5 @@
 import type { Path } from '../source/document.ts'
+import { isEnvoyStatus } from './envoy-status.ts'
 import type { Mesh } from './mesh.ts'
 import type { Provider } from './provider.ts'
 import { findService } from './registry.ts'
@@ -53,7 +54,7 @@ export function providerProblems(provider: Provider): readonly ProviderProblem[]
   if (port < 1 || port > 65535) {
     report([kind, 'port'], `port must be in the range [1, 65535], found: ${port}`, "write the service's port")
   }
-  if (!envoyStatusCodes.has(statusOnError)) {
+  if (!isEnvoyStatus(statusOnError)) {
     const help = 'use a status that Envoy knows, such as `"403"` or `"503"`'
     report([kind, 'statusOnError'], `unsupported statusOnError value ${statusOnError}`, help)
   }
@@ -92,24 +93,4 @@ const label = /^[a-z0-9A-Z]([-a-z0-9A-Z]{0,61}[a-z0-9A-Z])?$/
 function isLabel(text: string, index: number, labels: readonly string[]): boolean {
   // A name may end in a point.
   return label.test(text) || (text === '' && index === labels.length - 1 && index > 0)
-}
-
-/** The members of Envoy's `envoy.type.v3.StatusCode`, without its 0. */
-const envoyStatusCodes: ReadonlySet<number> = new Set([
-  100,
-  ...range(200, 208),
-  226,
-  ...range(300, 305),
-  307,
-  308,
-  ...range(400, 417),
-  ...range(421, 424),
-  ...[426, 428, 429, 431],
-  ...range(500, 508),
-  510,
-  511,
-])
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from + 1 }, (_, index) => from + index)
 }

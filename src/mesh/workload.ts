@@ -39,6 +39,21 @@ export interface Workload {
   readonly origin: Origin | null
 }
 
+/** A sidecar's workload that no file describes. `namespace`, `name` and `labels` are all that is known of it. */
+export function undescribedWorkload(namespace: string, name: string, labels: Labels): Workload {
+  return {
+    kind: 'CommandLine',
+    namespace,
+    name,
+    labels,
+    serviceAccount: 'default',
+    role: { kind: 'sidecar' },
+    ports: [],
+    addresses: [],
+    origin: null,
+  }
+}
+
 export interface WorkloadPort {
   readonly number: number
   readonly name: string

@@ -25,6 +25,18 @@ test('other headers are shown, without the tokens in them', () => {
   ])
 })
 
+test('a name is judged alike however often and among however many others it comes', () => {
+  const extra = new Set(['x-plain-7'])
+  for (let i = 0; i < 2000; i++) {
+    const lines = [`x-plain-${i}`, `x-token-${i}`, 'x-plain-7'].map((name) => [name, 's3cret'] as const)
+    const shown = (also?: ReadonlySet<string>) => maskHeaders(lines, also).map(([, value]) => value)
+    const plain = i === 7 ? '[masked]' : 's3cret'
+    assert.deepEqual(shown(extra), [plain, '[masked]', '[masked]'])
+    assert.deepEqual(shown(), ['s3cret', '[masked]', 's3cret'])
+    assert.deepEqual(shown(extra), [plain, '[masked]', '[masked]'])
+  }
+})
+
 test('lines and values are bounded', () => {
   const shown = maskHeaders(Array.from({ length: 500 }, () => ['a', 'x'.repeat(100_000)] as const))
   assert.equal(shown.length, 128)

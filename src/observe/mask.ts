@@ -56,10 +56,25 @@ export function maskHeaders(
 
 /** One header's value as `maskHeaders` shows it. `name` is lower-case. */
 export function maskHeader(name: string, value: string, also: ReadonlySet<string> = new Set()): string {
-  const secret = secretHeaders.has(name) || also.has(name) || secretWord.test(name)
-  if (secret) return MASKED
+  if (also.has(name) || isSecretHeader(name)) return MASKED
   // It holds a target, with whatever stood in its parameters.
   return name === 'referer' ? cut(maskTarget(value), VALUE_LIMIT) : maskText(cut(value, VALUE_LIMIT))
+}
+
+/** Whether the names of headers that came before tell a secret: most requests have the same. */
+const judged = new Map<string, boolean>()
+const MOST_JUDGED = 512
+const LONGEST_JUDGED = 64
+
+function isSecretHeader(name: string): boolean {
+  const known = judged.get(name)
+  if (known !== undefined) return known
+  const secret = secretHeaders.has(name) || secretWord.test(name)
+  if (name.length <= LONGEST_JUDGED) {
+    if (judged.size === MOST_JUDGED) judged.clear()
+    judged.set(name, secret)
+  }
+  return secret
 }
 
 /**

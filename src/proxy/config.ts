@@ -2,7 +2,7 @@ import type { X509Certificate } from 'node:crypto'
 import type { PeerRefusal } from '../authn/peer.ts'
 import type { PathMode } from '../match/request-path.ts'
 import type { SocketEndpoint } from '../mesh/sidecar.ts'
-import type { Policies } from './authorize.ts'
+import type { Policies } from './chain.ts'
 import type { ClientTls } from './client-tls.ts'
 import type { EdgeConfig } from './edge-config.ts'
 

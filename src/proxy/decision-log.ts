@@ -1,9 +1,8 @@
-import type { TokenNames } from '../authn/authentication.ts'
-import type { HeaderMap } from '../match/header-map.ts'
 import { printIp } from '../match/ip.ts'
-import { maskBody, maskHeaders, maskTarget } from '../observe/mask.ts'
+import { type LoggedRequest, loggedConnection } from '../observe/logged-request.ts'
+import { maskBody } from '../observe/mask.ts'
 import type { Decision } from '../policy/decision.ts'
-import type { InboundConnection } from './connection.ts'
+import type { ConnectionFacts } from '../policy/facts.ts'
 
 /** One line of the decision log: the decision, and the request in the form that `explain` and `replay` read. */
 export interface DecisionLogEntry extends Decision {
@@ -18,38 +17,12 @@ export interface DecisionLogEntry extends Decision {
   readonly durationMs: number
 }
 
-/** Without secrets: see `maskHeaders` and `maskTarget`. A connection has no `method` and no `path`. */
-export interface LoggedRequest {
-  readonly source: { readonly principal?: string; readonly ip: string }
-  readonly destination: { readonly ip: string; readonly port: number; readonly sni?: string }
-  readonly method?: string
-  readonly path?: string
-  readonly host?: string
-  readonly scheme?: string
-  readonly protocol?: string
-  readonly headers?: readonly (readonly [string, string])[]
-  readonly remoteIp?: string
-}
-
-const SCHEME = 'spiffe://'
-
-export function loggedConnection({ facts }: Pick<InboundConnection, 'facts'>): LoggedRequest {
-  const { peer, sni } = facts
-  const principal = peer.startsWith(SCHEME) ? peer.slice(SCHEME.length) : peer
-  return {
-    source: { ...(principal === '' ? {} : { principal }), ip: printIp(facts.sourceIp) },
-    destination: {
-      ip: printIp(facts.destinationIp),
-      port: facts.destinationPort,
-      ...(sni === '' ? {} : { sni }),
-    },
-    ...(facts.remoteIp === undefined ? {} : { remoteIp: printIp(facts.remoteIp) }),
-  }
-}
-
-/** Header lines as they arrived, masked: to be taken before the chain changes them. */
-export function loggedHeaders(headers: HeaderMap, secret: TokenNames | null): [string, string][] {
-  return maskHeaders(headers, secret?.headers)
+/** `remoteIp`: absent where nobody has looked for it. */
+export function loggedFacts(facts: ConnectionFacts, remoteIp = facts.remoteIp): LoggedRequest {
+  const { peer, sourceIp, destinationIp, destinationPort, sni } = facts
+  const destination = { ip: printIp(destinationIp), port: destinationPort }
+  const remote = remoteIp === undefined ? undefined : printIp(remoteIp)
+  return loggedConnection({ principal: peer, ip: printIp(sourceIp), destination, sni, remoteIp: remote })
 }
 
 /** What a provider answers is for the client alone: a page to log in with may be long, and hold what logs in. */
@@ -61,8 +34,4 @@ export function loggedDecision(decision: Decision): Decision {
     body: body === null ? null : maskBody(body),
     ...(grpcMessage === undefined ? {} : { grpcMessage: maskBody(grpcMessage) }),
   }
-}
-
-export function loggedTarget(path: string, secret: TokenNames | null): string {
-  return maskTarget(path, secret?.parameters)
 }

@@ -1,10 +1,9 @@
 import type { TokenNames } from '../authn/authentication.ts'
-import { printIp } from '../match/ip.ts'
+import { type LoggedRequest, loggedRequest } from '../observe/logged-request.ts'
 import type { Decision } from '../policy/decision.ts'
-import type { ChainRequest } from './authorize.ts'
+import type { ChainRequest } from './chain.ts'
 import type { InboundConnection } from './connection.ts'
-import type { LoggedRequest } from './decision-log.ts'
-import { loggedConnection, loggedDecision, loggedHeaders, loggedTarget } from './decision-log.ts'
+import { loggedDecision, loggedFacts } from './decision-log.ts'
 import type { Telemetry } from './telemetry.ts'
 
 /** Collects what the decision log and the metrics say about one request. */
@@ -29,17 +28,7 @@ export class DecisionRecord {
   describe(chain: ChainRequest, secret: TokenNames | null): void {
     this.#id = chain.id
     if (this.#telemetry.decisions === null) return
-    const { method, path, host, scheme, protocol, headers, remoteIp } = chain
-    this.#request = {
-      ...loggedConnection(this.#connection),
-      method,
-      path: loggedTarget(path, secret),
-      host,
-      scheme,
-      protocol,
-      headers: loggedHeaders(headers, secret),
-      remoteIp: printIp(remoteIp),
-    }
+    this.#request = loggedRequest(loggedFacts(this.#connection.facts, chain.remoteIp), chain, secret)
   }
 
   /** To be called once. */
@@ -63,7 +52,7 @@ export class DecisionRecord {
       time: new Date(this.time).toISOString(),
       workload: this.#workload,
       ...loggedDecision(decision),
-      request: this.#request ?? loggedConnection(this.#connection),
+      request: this.#request ?? loggedFacts(this.#connection.facts),
       responseStatus,
       durationMs: Math.round(durationMs * 1000) / 1000,
     })

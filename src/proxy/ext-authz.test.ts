@@ -5,7 +5,7 @@ import type { TestContext } from 'node:test'
 import { test } from 'node:test'
 import type { RequestAuthenticator } from '../authn/authentication.ts'
 import type { CheckOutcome, CheckRequest } from '../extauthz/check.ts'
-import type { Policies } from './authorize.ts'
+import type { Policies } from './chain.ts'
 import {
   allowed,
   ask,

@@ -4,8 +4,8 @@ import { withoutHopByHop } from './hop-by-hop.ts'
 import { grpcReply, grpcStatusOf, type LocalReply, textReply } from './local-reply.ts'
 import { forwardedLines, writeReply } from './reply.ts'
 import type { RequestBody } from './request-body.ts'
-import type { Upstream, UpstreamExchange, UpstreamFailure, UpstreamRequest, UpstreamSink } from './upstream.ts'
-import { failureBody } from './upstream.ts'
+import type { Upstream, UpstreamExchange, UpstreamRequest, UpstreamSink } from './upstream.ts'
+import { failureBody, type UpstreamFailure } from './upstream-failure.ts'
 
 /**
  * Sends a permitted request to its endpoint and the answer to the client, both as they come, at the pace of the

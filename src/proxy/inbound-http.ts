@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { CheckOutcome } from '../extauthz/check.ts'
+import type { CheckOutcome, HeaderChange } from '../extauthz/check.ts'
 import { remoteIpOf } from '../match/remote-ip.ts'
 import type { Provider } from '../mesh/provider.ts'
-import type { ChainBody, ChainRequest, Outcome } from './authorize.ts'
-import { authorize } from './authorize.ts'
+import { authorize, type Outcome, type Permit } from './authorize.ts'
+import type { ChainBody, ChainRequest } from './chain.ts'
 import type { InboundConfig } from './config.ts'
 import type { InboundConnection } from './connection.ts'
 import { connectionRefusal } from './connection-refusal.ts'
@@ -17,7 +17,7 @@ import { HeldBytes } from './held-bytes.ts'
 import type { HttpHandlers } from './http-server.ts'
 import { readInboundHead } from './inbound-head.ts'
 import { sendLastBytes } from './last-bytes.ts'
-import { textReply } from './local-reply.ts'
+import { type LocalReply, textReply } from './local-reply.ts'
 import { refusedDecision, refusedReply, refusesRawGrpc } from './refused-head.ts'
 import { rawReply, writeReply } from './reply.ts'
 import { RequestBody } from './request-body.ts'
@@ -40,6 +40,22 @@ export interface InboundContext {
   readonly connection: InboundConnection
 }
 
+/** A request that is to be authorized. */
+interface Asking {
+  readonly config: InboundConfig
+  readonly connection: InboundConnection
+  readonly record: DecisionRecord
+  readonly head: RequestHead | EdgeHead
+  readonly body: ChainBody
+  /** Whose end says that nobody waits any more. */
+  readonly client: ServerResponse | Duplex
+}
+
+/** What a decision comes to. */
+type Ending =
+  | { readonly kind: 'forward'; readonly permit: Permit }
+  | { readonly kind: 'reply'; readonly reply: LocalReply; readonly responseChanges: readonly HeaderChange[] }
+
 /** Authenticates, authorizes and forwards each request of inbound connections. */
 export class InboundHttp implements HttpHandlers<InboundContext> {
   readonly #telemetry: Telemetry
@@ -51,40 +67,30 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   }
 
   request(context: InboundContext, request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    const { connection } = context
     const { config, upstream } = context.target
-    const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
-    const refusal = connectionRefusal(context.connection, config)
-    if (refusal !== null) {
-      if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
-      record.decide(deniedConnection('peer', null, refusal.details))
-      record.end(null)
+    const record = new DecisionRecord(this.#telemetry, config.workload, connection)
+    if (this.#refusesPeer(config, connection, record)) {
       request.socket.destroy()
       return
     }
     response.once('close', () => record.end(response.headersSent ? response.statusCode : null))
-    const head = readInboundHead(request, config, context.connection, false)
+    const head = readInboundHead(request, config, connection, false)
     if (head.kind === 'refused') {
       this.#refuseHead(head, record, request, response, expectsContinue)
       return
     }
     const body = new RequestBody(request, response, head.contentLength, expectsContinue)
-    const routing = routingOf(config, context.connection, head)
-    const chain = chainRequest(context.connection, head, record.time, body, response, routing !== 'none')
-    record.describe(chain, config.policies.authenticator?.tokenNames ?? null)
-    this.#run(
-      chain,
-      config,
-      record,
-      (outcome) => {
+    this.#authorize(
+      { config, connection, record, head, body, client: response },
+      (ending) => {
         if (response.destroyed || response.headersSent) return
-        const reply = outcome.kind === 'refused' ? outcome.reply : routingReply(routing, outcome.permit)
-        if (outcome.kind === 'permitted' && reply === null) {
-          forward(outcome.permit, body, response, upstream, (failure) =>
+        if (ending.kind === 'forward') {
+          forward(ending.permit, body, response, upstream, (failure) =>
             this.#telemetry.upstreamFailed(config.workload, failure),
           )
-        } else if (reply !== null) {
-          const changes = outcome.kind === 'refused' ? outcome.responseChanges : outcome.permit.responseChanges
-          writeReply(response, reply, changes, body.awaitsContinue)
+        } else {
+          writeReply(response, ending.reply, ending.responseChanges, body.awaitsContinue)
           body.discard()
         }
       },
@@ -96,14 +102,11 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
   }
 
   upgrade(context: InboundContext, request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { connection } = context
     const { config, upstream } = context.target
-    const record = new DecisionRecord(this.#telemetry, config.workload, context.connection)
+    const record = new DecisionRecord(this.#telemetry, config.workload, connection)
     socket.on('error', () => {})
-    const refusal = connectionRefusal(context.connection, config)
-    if (refusal !== null) {
-      if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
-      record.decide(deniedConnection('peer', null, refusal.details))
-      record.end(null)
+    if (this.#refusesPeer(config, connection, record)) {
       socket.destroy()
       return
     }
@@ -111,7 +114,7 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       record.end(status)
       sendLastBytes(socket, bytes)
     }
-    const parsed = readInboundHead(request, config, context.connection, true)
+    const parsed = readInboundHead(request, config, connection, true)
     if (parsed.kind === 'refused') {
       const grpc = refusesRawGrpc(parsed, request.rawHeaders)
       const reply = refusedReply(parsed, grpc)
@@ -120,22 +123,14 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
       return
     }
     const early = new HeldBytes(socket, head)
-    const routing = routingOf(config, context.connection, parsed)
-    const chain = chainRequest(context.connection, parsed, record.time, NO_BODY, socket, routing !== 'none')
-    record.describe(chain, config.policies.authenticator?.tokenNames ?? null)
-    this.#run(
-      chain,
-      config,
-      record,
-      (outcome) => {
-        const late = outcome.kind === 'permitted' ? routingReply(routing, outcome.permit) : null
+    this.#authorize(
+      { config, connection, record, head: parsed, body: NO_BODY, client: socket },
+      (ending) => {
         if (socket.destroyed) record.end(null)
-        else if (outcome.kind === 'refused') {
-          refuse(rawReply(outcome.reply, outcome.responseChanges), outcome.reply.status)
-        } else if (late !== null) {
-          refuse(rawReply(late, outcome.permit.responseChanges), late.status)
+        else if (ending.kind === 'reply') {
+          refuse(rawReply(ending.reply, ending.responseChanges), ending.reply.status)
         } else {
-          tunnel(outcome.permit, socket, early, upstream, {
+          tunnel(ending.permit, socket, early, upstream, {
             answered: (status) => record.end(status),
             failed: (failure) => this.#telemetry.upstreamFailed(config.workload, failure),
           })
@@ -155,16 +150,24 @@ export class InboundHttp implements HttpHandlers<InboundContext> {
     record.end(status)
   }
 
-  #run(
-    chain: ChainRequest,
-    config: InboundConfig,
-    record: DecisionRecord,
-    then: (outcome: Outcome) => void,
-    broken: () => void,
-  ): void {
+  /** Whether the connection must carry no request, as things are now; that is recorded, and its socket is to be destroyed. */
+  #refusesPeer(config: InboundConfig, connection: InboundConnection, record: DecisionRecord): boolean {
+    const refusal = connectionRefusal(connection, config)
+    if (refusal === null) return false
+    if (refusal.cause !== null) this.#telemetry.peerRefused(config.workload, refusal.cause, refusal.reason)
+    record.decide(deniedConnection('peer', null, refusal.details))
+    record.end(null)
+    return true
+  }
+
+  #authorize(asking: Asking, then: (ending: Ending) => void, broken: () => void): void {
+    const { config, connection, record, head } = asking
+    const routing = routingOf(config, connection, head)
+    const chain = chainRequest(asking, routing !== 'none')
+    record.describe(chain, config.policies.authenticator?.tokenNames ?? null)
     const finish = (outcome: Outcome) => {
       record.decide(outcome.decision)
-      then(outcome)
+      then(endingOf(outcome, routing))
     }
     // An exception is a broken invariant of ours: the request is refused, the proxy goes on.
     const fail = (error: unknown) => {
@@ -207,33 +210,46 @@ function routingOf({ edge }: InboundConfig, { facts }: InboundConnection, { head
   return serverRouting(hosts, edge.redirected, host, proto)
 }
 
+/** A permitted request may still lead nowhere. */
+function endingOf(outcome: Outcome, routing: Routing): Ending {
+  if (outcome.kind === 'refused') return replying(outcome.reply, outcome.responseChanges)
+  const { permit } = outcome
+  const reply = routingReply(routing, permit)
+  return reply === null ? { kind: 'forward', permit } : replying(reply, permit.responseChanges)
+}
+
+function replying(reply: LocalReply, responseChanges: readonly HeaderChange[]): Ending {
+  return { kind: 'reply', reply, responseChanges }
+}
+
 const NO_BODY: ChainBody = { present: false, buffer: async () => ({ kind: 'aborted' }) }
 
-function chainRequest(
-  connection: InboundConnection,
-  head: RequestHead | EdgeHead,
-  time: number,
-  body: ChainBody,
-  client: ServerResponse | Duplex,
-  routed: boolean,
-): ChainRequest {
-  const { id, method, path, host, scheme, protocol, headers } = head
-  const remoteIp = 'remoteIp' in head ? head.remoteIp : remoteIpOf(headers, connection.facts.sourceIp)
+function chainRequest({ connection, record, head, body, client }: Asking, routed: boolean): ChainRequest {
   let signal: AbortSignal | null = null
-  const onAbort = () => {
-    signal ??= abortedBy(client)
-    return signal
-  }
   return {
-    ...{ connection, id, time, method, path, host, scheme, protocol, headers, remoteIp, body, routed },
-    signal: onAbort,
+    connection,
+    id: head.id,
+    time: record.time,
+    method: head.method,
+    path: head.path,
+    host: head.host,
+    scheme: head.scheme,
+    protocol: head.protocol,
+    headers: head.headers,
+    remoteIp: 'remoteIp' in head ? head.remoteIp : remoteIpOf(head.headers, connection.facts.sourceIp),
+    body,
+    routed,
+    signal() {
+      signal ??= abortedBy(client)
+      return signal
+    },
   }
 }
 
-/** Aborts when the client is gone. */
 /** One for all: an exception with a stack for each request costs more than asking. */
 const GONE = new Error('the client went away')
 
+/** Aborts when the client is gone. */
 function abortedBy(client: ServerResponse | Duplex): AbortSignal {
   const controller = new AbortController()
   if (client.destroyed) controller.abort(GONE)

@@ -1,12 +1,13 @@
 import type { Duplex } from 'node:stream'
 import { authorizeConnection } from './authorize-connection.ts'
+import { connectPlain } from './connect-plain.ts'
 import type { InboundConnection } from './connection.ts'
 import { DecisionRecord } from './decision-record.ts'
 import { deniedConnection } from './decisions.ts'
 import type { InboundTarget } from './inbound-http.ts'
 import { splice } from './splice.ts'
 import type { Telemetry } from './telemetry.ts'
-import { connectPlain, failureOf } from './undici-upstream.ts'
+import { failureOf } from './upstream-failure.ts'
 
 /**
  * Authorizes a TCP connection and joins it to the application. Decided at once rather than at the first bytes: no rule

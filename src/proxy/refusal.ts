@@ -1,8 +1,15 @@
 import type { HeaderChange } from '../extauthz/check.ts'
-import type { Decision, Phase } from '../policy/decision.ts'
-import type { Outcome } from './authorize.ts'
-import type { Watched } from './decisions.ts'
-import { grpcReply, grpcStatusOf, type LocalReply } from './local-reply.ts'
+import { ACCESS_DENIED, type Decision, type Phase } from '../policy/decision.ts'
+import { matchedPolicy, NOTHING_WATCHED } from './decisions.ts'
+import { grpcReply, grpcStatusOf, type LocalReply, textReply } from './local-reply.ts'
+
+export interface Refused {
+  readonly kind: 'refused'
+  readonly reply: LocalReply
+  /** A provider that allowed before a later stage refused may have set answer headers: Envoy applies them. */
+  readonly responseChanges: readonly HeaderChange[]
+  readonly decision: Decision
+}
 
 /** What of a request's way so far shows in its refusal. */
 export interface RefusedChain {
@@ -14,19 +21,19 @@ export interface RefusedChain {
   readonly grpc: boolean
 }
 
-export interface RefusalReason {
-  readonly phase: Phase
-  readonly reply: LocalReply
-  readonly details: string
-  readonly policy: string | null
-  readonly watched: Watched
+export function refuseByPolicy(chain: RefusedChain, phase: Phase, policy: string, watched = NOTHING_WATCHED): Refused {
+  return refuse(chain, phase, textReply(403, ACCESS_DENIED), matchedPolicy(policy), policy, watched)
 }
 
-/** A client that speaks gRPC is refused in gRPC. */
-export function refusal(
+/** A client that speaks gRPC is refused in gRPC. `details` as Envoy's response code details. */
+export function refuse(
   { responseChanges, provider, delegation, grpc }: RefusedChain,
-  { phase, reply, details, policy, watched }: RefusalReason,
-): Outcome {
+  phase: Phase,
+  reply: LocalReply,
+  details: string,
+  policy: string | null = null,
+  watched = NOTHING_WATCHED,
+): Refused {
   const text = typeof reply.body === 'string' ? reply.body : Buffer.from(reply.body).toString('latin1')
   const decision: Decision = {
     decision: 'deny',

@@ -4,7 +4,7 @@ import * as http from 'node:http'
 import * as net from 'node:net'
 import { test } from 'node:test'
 import { MetricsRegistry } from '../observe/metrics.ts'
-import type { Policies } from './authorize.ts'
+import type { Policies } from './chain.ts'
 import { createProxy } from './proxy.ts'
 import {
   allowed,

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Gathered } from '../extauthz/gathered.ts'
 import type { RequestBodyLimit } from '../mesh/provider.ts'
-import type { BufferedBody, ChainBody } from './authorize.ts'
+import type { BufferedBody, ChainBody } from './chain.ts'
 import { LINGER } from './limits.ts'
 
 /** A request's body: parts of it may be shown to a provider before all of it is forwarded. */

@@ -7,7 +7,7 @@ import type { Decision } from '../policy/decision.ts'
 import type { DecisionLogEntry } from './decision-log.ts'
 import type { DelegationEvents } from './delegate.ts'
 import type { RefusalCause } from './peer-refusal.ts'
-import type { UpstreamFailure } from './upstream.ts'
+import type { UpstreamFailure } from './upstream-failure.ts'
 
 /** Lines about checks of one provider that have no answer, in so many milliseconds. */
 const unansweredLines = 10

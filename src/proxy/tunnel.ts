@@ -7,8 +7,8 @@ import { sendLastBytes } from './last-bytes.ts'
 import { textReply } from './local-reply.ts'
 import { forwardedLines, rawHead, rawReply } from './reply.ts'
 import { splice } from './splice.ts'
-import type { Upstream, UpstreamExchange, UpstreamFailure } from './upstream.ts'
-import { failureBody } from './upstream.ts'
+import type { Upstream, UpstreamExchange } from './upstream.ts'
+import { failureBody, type UpstreamFailure } from './upstream-failure.ts'
 
 export interface TunnelEvents {
   answered(status: number): void

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import type { UpstreamFailure } from './upstream-failure.ts'
 
 /** One request to an endpoint. Header lines are flat, lower-case, without `host`, connection fields and framing. */
 export interface UpstreamRequest {
@@ -21,12 +22,6 @@ export interface UpstreamSink {
   onFailure(failure: UpstreamFailure): void
 }
 
-/** Why an endpoint gave no answer, or no whole one. `message` names no secrets. */
-export interface UpstreamFailure {
-  readonly reason: 'connect' | 'connectTimeout' | 'reset' | 'protocol' | 'overflow' | 'identity'
-  readonly message: string
-}
-
 export interface UpstreamExchange {
   resume(): void
   /** Stops everything; the sink hears nothing more. */
@@ -47,32 +42,4 @@ export interface Upstream {
   upgrade(request: UpstreamRequest, protocol: string, sink: UpgradeSink): UpstreamExchange
   /** Resolves when requests under way have ended, or after `grace` milliseconds. */
   close(grace: number): Promise<void>
-}
-
-/** Envoy's local answer for an endpoint that failed before its answer began. */
-export function failureBody(failure: UpstreamFailure): string {
-  return `upstream connect error or disconnect/reset before headers. reset reason: ${resetReason(failure)}`
-}
-
-function resetReason(failure: UpstreamFailure): string {
-  switch (failure.reason) {
-    case 'connect':
-      return `remote connection failure, transport failure reason: delayed connect error: ${failure.message}`
-    case 'connectTimeout':
-      return 'connection timeout'
-    case 'reset':
-      return 'connection termination'
-    case 'protocol':
-      return 'protocol error'
-    case 'overflow':
-      return 'overflow'
-    case 'identity':
-      return `remote connection failure, transport failure reason: ${failure.message}`
-    default:
-      return unreachable(failure.reason)
-  }
-}
-
-function unreachable(value: never): never {
-  throw new Error(`unknown upstream failure ${String(value)}`)
 }

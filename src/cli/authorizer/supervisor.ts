@@ -3,7 +3,8 @@ import type { CloseTimes } from '../../extauthz/server/authorizer-server.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { Counter, Gauge, MetricsRegistry } from '../../observe/metrics.ts'
 import { type MetricsSnapshot, sumSnapshots } from '../../observe/metrics-snapshot.ts'
-import type { AuthorizerProblem, ListeningAuthorizer, WorkerSettings } from './messages.ts'
+import type { AuthorizerChange } from './authorizers.ts'
+import type { AuthorizerProblem, WorkerSettings } from './messages.ts'
 import { Ports } from './ports.ts'
 import { scout } from './scout.ts'
 import type { WorkerEnd } from './worker-process.ts'
@@ -23,16 +24,6 @@ export interface SupervisorOptions {
   /** Lines of the decision log. */
   readonly decisions: (lines: string, dropped: number) => void
 }
-
-/** As `AuthorizerChange`, of all processes: what one of them cannot do, none does. */
-export type SupervisedChange =
-  | { readonly kind: 'failed'; readonly problems: readonly AuthorizerProblem[] }
-  | {
-      readonly kind: 'prepared'
-      readonly listening: readonly ListeningAuthorizer[]
-      commit(): Promise<void>
-      undo(): Promise<void>
-    }
 
 const defaultLoadPatience = 30_000
 /** Pings until a process counts as stuck. */
@@ -86,8 +77,8 @@ export class Supervisor {
     return this.#slots.flatMap(({ process }) => process?.pid ?? [])
   }
 
-  /** Has all processes load what is new or changed. When one of them cannot, what runs goes on as it was. */
-  async prepare(specs: readonly AuthorizerSpec[]): Promise<SupervisedChange> {
+  /** Has all processes load what is new or changed. When one of them cannot, none does, and what runs goes on as it was. */
+  async prepare(specs: readonly AuthorizerSpec[]): Promise<AuthorizerChange> {
     const doubled = sharedAddress(specs)
     if (doubled !== null) return { kind: 'failed', problems: [doubled] }
     if (specs.length === 0) return this.#prepared([], specs)
@@ -129,7 +120,7 @@ export class Supervisor {
     await this.#ports.close()
   }
 
-  #prepared(loadings: readonly Prepared[], specs: readonly AuthorizerSpec[]): SupervisedChange {
+  #prepared(loadings: readonly Prepared[], specs: readonly AuthorizerSpec[]): AuthorizerChange {
     const [first] = loadings
     return {
       kind: 'prepared',

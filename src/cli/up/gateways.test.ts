@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto'
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import { type AddressInfo, connect, type Socket } from 'node:net'
+import type { RequestListener } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { createDevelopmentCa } from '../../authn/certificate-authority.ts'
 import { buildCertificate, type SubjectAlternativeName } from '../../authn/x509/certificate.ts'
 import { folderOf, type Running, root, sallyport, start } from '../terminal.test.fixture.ts'
+import { application } from './ports.test.fixture.ts'
 
 const QUIET = ['--health-port', '0', '--metrics-port', '0', '--admin-port', '0', '--ca-dir', 'ca']
 
@@ -40,17 +40,8 @@ metadata: { name: deny, namespace: edge }
 spec: { action: DENY, rules: [${rule}] }
 `
 
-/** An application that answers with the header lines that it got. */
-async function application(t: TestContext): Promise<number> {
-  const server = createServer((request, response) => response.end(JSON.stringify(request.headers)))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return (server.address() as AddressInfo).port
-}
+/** Answers with the header lines that it got. */
+const echo: RequestListener = (request, response) => response.end(JSON.stringify(request.headers))
 
 async function portOf(up: Running, policies: number): Promise<number> {
   const talk = await up.hears(/^ready$/m)
@@ -87,10 +78,17 @@ function gotHeaders(answer: string): Record<string, string> {
   return JSON.parse(answer.slice(answer.indexOf('{'), answer.lastIndexOf('}') + 1))
 }
 
-function run(t: TestContext, files: Record<string, string>, app: number, listen: readonly number[]): Running {
+function run(
+  t: TestContext,
+  files: Record<string, string>,
+  app: number,
+  listen: readonly number[],
+  more: readonly string[] = [],
+): Running {
   const cwd = folderOf(t, files)
   const sockets = listen.flatMap((port) => ['--listen', `${port}=127.0.0.1:0`])
-  const words = ['up', '-f', 'mesh.yaml', '--workload', 'edge/gw', '--app', `127.0.0.1:${app}`, ...sockets, ...QUIET]
+  const named = ['up', '-f', 'mesh.yaml', '--workload', 'edge/gw', '--app', `127.0.0.1:${app}`]
+  const words = [...named, ...sockets, ...QUIET, ...more]
   return start(t, words, { cwd, env: { HOME: cwd } })
 }
 
@@ -101,7 +99,7 @@ const httpServers = `  - { port: { number: 80, name: http, protocol: HTTP }, hos
 test('a gateway takes nobody’s word for the client’s address, serves its hosts and redirects', async (t) => {
   const rule = '{ from: [{ source: { remoteIpBlocks: ["1.1.1.1"] } }] }, { to: [{ operation: { ports: ["8443"] } }] }'
   const files = { 'mesh.yaml': deployment() + gateway(httpServers) + deny(rule) }
-  const up = run(t, files, await application(t), [8080])
+  const up = run(t, files, await application(t, echo), [8080])
   const port = await portOf(up, 8080)
   const sent = 'X-Forwarded-For: 1.1.1.1\r\nX-Forwarded-Proto: https\r\nX-Request-Id: mine\r\nX-Envoy-Any: 1\r\n'
   const got = gotHeaders(await plain(port, request('/', 'a.shop.example', sent)))
@@ -127,11 +125,21 @@ test('a PROXY header names the client where the gateway’s annotation asks for 
   const annotation = ', annotations: { proxy.istio.io/config: "gatewayTopology: { proxyProtocol: {} }" }'
   const rule = '{ from: [{ source: { remoteIpBlocks: ["1.1.1.1"] } }] }'
   const files = { 'mesh.yaml': deployment(annotation) + gateway(httpServers) + deny(rule) }
-  const port = await portOf(run(t, files, await application(t), [8080]), 8080)
+  const port = await portOf(run(t, files, await application(t, echo), [8080]), 8080)
   const ask = (from: string) => plain(port, `PROXY TCP4 ${from} 9.9.9.9 1 80\r\n${request('/', 'pay.example')}`)
   assert.match(await ask('1.1.1.1'), /^HTTP\/1\.1 403 .*RBAC: access denied/s)
   const got = gotHeaders(await ask('2.2.2.2'))
   assert.deepEqual([got['x-envoy-external-address'], got['x-forwarded-for']], ['2.2.2.2', '2.2.2.2'])
+  assert.equal(await plain(port, request('/', 'pay.example')), '')
+})
+
+test('labels of the command line leave a gateway what its annotation says', async (t) => {
+  const annotation = ', annotations: { proxy.istio.io/config: "gatewayTopology: { proxyProtocol: {} }" }'
+  const files = { 'mesh.yaml': deployment(annotation) + gateway(httpServers) }
+  const up = run(t, files, await application(t, echo), [8080], ['--label', 'a=b', '--service-account', 'gw'])
+  const port = await portOf(up, 8080)
+  const got = gotHeaders(await plain(port, `PROXY TCP4 2.2.2.2 9.9.9.9 1 80\r\n${request('/', 'pay.example')}`))
+  assert.equal(got['x-envoy-external-address'], '2.2.2.2')
   assert.equal(await plain(port, request('/', 'pay.example')), '')
 })
 
@@ -152,7 +160,7 @@ test('a server ends TLS by its name, and asks for certificates where it is MUTUA
     'mesh.yaml': deployment() + gateway(servers) + deny(rule),
     ...{ 'chain.pem': server.chain, 'key.pem': server.key, 'root.pem': ca.root },
   }
-  const port = await portOf(run(t, files, await application(t), [8443]), 8443)
+  const port = await portOf(run(t, files, await application(t, echo), [8443]), 8443)
   const simple = gotHeaders(await encrypted(port, request('/denied', 'a.example'), { servername: 'a.example' }))
   assert.deepEqual([simple['x-forwarded-proto'], simple['x-forwarded-client-cert']], ['https', undefined])
   const identity = { servername: 'x.b.example', cert: client.chain, key: client.key }
@@ -197,7 +205,7 @@ test('the roots alone say who may come in, and policies see the name that the ce
     tls: { mode: MUTUAL, serverCertificate: chain.pem, privateKey: key.pem, caCertificates: root.pem }
 `
   const pem = { 'chain.pem': server.chain, 'key.pem': server.key, 'root.pem': ca.root }
-  const app = await application(t)
+  const app = await application(t, echo)
   const serve = async (rule: string) => {
     const up = run(t, { 'mesh.yaml': deployment() + gateway(servers) + deny(rule), ...pem }, app, [8443])
     const port = await portOf(up, 8443)
@@ -235,7 +243,7 @@ test('what is not served is said at its place, and its port is not opened', asyn
   - { port: { number: 9444, name: m, protocol: HTTPS }, hosts: ["*"], tls: { mode: ISTIO_MUTUAL } }
   - { port: { number: 9445, name: f, protocol: HTTPS }, hosts: ["*"], tls: { mode: SIMPLE, serverCertificate: none.pem, privateKey: none.pem } }
 `
-  const up = run(t, { 'mesh.yaml': deployment() + gateway(servers) }, await application(t), [8080])
+  const up = run(t, { 'mesh.yaml': deployment() + gateway(servers) }, await application(t, echo), [8080])
   const talk = await up.hears(/^ready$/m)
   for (const expected of [
     /warning: port 8443 of this gateway is not served: `credentialName` of its `tls`; write `serverCertificate`.*\[SP505\]/,
@@ -253,7 +261,7 @@ test('what is not served is said at its place, and its port is not opened', asyn
 })
 
 test('a port that no server has is closed, not open in plaintext', async (t) => {
-  const up = run(t, { 'mesh.yaml': deployment() + gateway(httpServers) }, await application(t), [8080, 8443])
+  const up = run(t, { 'mesh.yaml': deployment() + gateway(httpServers) }, await application(t, echo), [8080, 8443])
   const talk = await up.hears(/^ready$/m)
   assert.deepEqual(
     [...talk.matchAll(/listening: (.*) at/g)].map(([, id]) => id),
@@ -286,7 +294,7 @@ test('the example decides as its page says', async (t) => {
     '--listen',
     '8080=127.0.0.1:0',
   ]
-  const app = await application(t)
+  const app = await application(t, echo)
   const up = start(t, [...words, '--app', `127.0.0.1:${app}`, ...QUIET], { cwd, env: { HOME: cwd } })
   const port = Number(/inbound edge\/ingress:8080 at 127\.0\.0\.1:(\d+)/.exec(await up.hears(/^ready$/m))?.[1])
   const page = readFileSync(join(root, 'docs/client-address.md'), 'utf8')

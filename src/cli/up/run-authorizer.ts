@@ -1,4 +1,3 @@
-import { createAdmin } from '../../admin/index.ts'
 import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger } from '../../observe/log.ts'
 import { MetricsRegistry } from '../../observe/metrics.ts'
@@ -9,16 +8,19 @@ import { readDecisions, readSupervisorSettings, workerSettings } from '../author
 import { SupervisedAuthorizers } from '../authorizer/supervised-authorizers.ts'
 import { Supervisor } from '../authorizer/supervisor.ts'
 import { type Args, type Program, UsageError } from '../command.ts'
-import { InvalidInput, readInput } from '../input.ts'
+import { readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { lineWriter } from './decisions.ts'
 import { proxyEnvironment } from './proxy-environment.ts'
+import { startAdmin } from './start-admin.ts'
+import { stopped } from './stopped.ts'
 
 /** `sallyport authorizer`: serves every Authorizer of the files until it is told to stop. */
 export async function runAuthorizer(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
+  // From its first reading on a signal is heard, and no longer ends the process.
   const stop = io.stop
   const files = filesOf(args, io)
   const meshFiles = new MeshFiles(files, args.value('namespace'))
@@ -63,7 +65,7 @@ export async function runAuthorizer(args: Args, io: Io, { version }: Program): P
       return 'applied'
     }
     if ((await apply(resources)) !== 'applied') return EXIT.invalid
-    const admin = await createAdmin(
+    const admin = await startAdmin(
       { ...adminPorts.addresses, admin: null, skipTakenPorts: adminPorts.skipTaken },
       {
         ready: () => authorizers.ready,
@@ -76,10 +78,8 @@ export async function runAuthorizer(args: Args, io: Io, { version }: Program): P
         version,
         config: () => null,
       },
+      logger,
     )
-    if (admin.kind === 'adminError')
-      throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
-    for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
     for (const [part, { host, port }] of admin.addresses) logger.info('admin listening', { part, host, port })
     let current = resources
     const reload = async (same: () => Promise<boolean>) => {
@@ -98,7 +98,7 @@ export async function runAuthorizer(args: Args, io: Io, { version }: Program): P
     const watcher = watchPaths({ paths, since, changed: reload })
     await watcher.watching
     io.stderr(`${paint.green('ready')}\n`)
-    if (!stop.aborted) await new Promise((done) => stop.addEventListener('abort', done, { once: true }))
+    await stopped(stop)
     watcher.close()
     await authorizers.close(times)
     await admin.close()

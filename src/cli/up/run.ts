@@ -1,4 +1,3 @@
-import { createAdmin } from '../../admin/index.ts'
 import type { HealthOptions } from '../../extauthz/client/health.ts'
 import { pathsOf } from '../../mesh/authorizer.ts'
 import { createLogger, type Logger } from '../../observe/log.ts'
@@ -8,7 +7,7 @@ import { diagnostic } from '../../source/diagnostic.ts'
 import { workerSettings } from '../authorizer/settings.ts'
 import { type Args, type Program, UsageError } from '../command.ts'
 import { readDuration } from '../duration.ts'
-import { InvalidInput, readInput } from '../input.ts'
+import { readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
 import { style } from '../style.ts'
@@ -20,11 +19,14 @@ import { proxyEnvironment } from './proxy-environment.ts'
 import { type Plan, type RunProblem, Runtime } from './runtime.ts'
 import { type Placement, readPlacement, selectWorkloads } from './select.ts'
 import { socketProblems } from './socket-problems.ts'
+import { startAdmin } from './start-admin.ts'
+import { stopped } from './stopped.ts'
 import { unrestricted } from './unrestricted.ts'
 import { Unsaid } from './unsaid.ts'
 
 /** `sallyport up`: loads, starts, watches, and ends when it is told to. */
 export async function runUp(args: Args, io: Io, { version }: Program): Promise<ExitCode> {
+  // From its first reading on a signal is heard, and no longer ends the process.
   const stop = io.stop
   const files = filesOf(args, io)
   const input = { files: new MeshFiles(files, args.value('namespace')), unsaid: new Unsaid(), unserved: new Unsaid() }
@@ -67,7 +69,7 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
       )
       return EXIT.invalid
     }
-    const admin = await createAdmin(
+    const admin = await startAdmin(
       { ...ports, skipTakenPorts: true },
       {
         ready: () => runtime.ready,
@@ -76,10 +78,8 @@ export async function runUp(args: Args, io: Io, { version }: Program): Promise<E
         version,
         config: () => summary(runtime.plan),
       },
+      logger,
     )
-    if (admin.kind === 'adminError')
-      throw new InvalidInput(`cannot listen on ${admin.host}:${admin.port}: ${admin.code}`)
-    for (const { part, port } of admin.skipped) logger.warn('port is taken; not served', { part, port })
     const watcher = watchPaths({
       paths: () => [...files.watched, ...runtime.plan.mesh.authorizers.flatMap(({ engine }) => pathsOf(engine))],
       since,
@@ -271,9 +271,4 @@ function readProviderHealth(args: Args): HealthOptions | null {
   if (path !== undefined && !/^\/[!-~]*$/.test(path))
     throw new UsageError(`--provider-health-path: \`${path}\` is no path`)
   return { interval, ...(path === undefined ? {} : { path }) }
-}
-
-function stopped(signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve()
-  return new Promise((done) => signal.addEventListener('abort', () => done(), { once: true }))
 }

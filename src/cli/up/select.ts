@@ -2,7 +2,7 @@ import { sidecarFor } from '../../mesh/attach.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Origin } from '../../mesh/resource.ts'
 import type { Sidecar, SocketEndpoint } from '../../mesh/sidecar.ts'
-import type { Workload } from '../../mesh/workload.ts'
+import { undescribedWorkload, type Workload } from '../../mesh/workload.ts'
 import type { ListenAddress } from '../../proxy/config.ts'
 import type { LocalEgress, LocalIngress, LocalWorkload } from '../../proxy/configure.ts'
 import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
@@ -103,16 +103,12 @@ function describe(mesh: Mesh, placement: Placement): Workload {
     throw new UsageError(`--workload needs NAMESPACE/NAME, not \`${text}\``)
   }
   const known = mesh.workloads.get(`${namespace}/${name}`)
+  const workload = known ?? undescribedWorkload(namespace, name, {})
   return {
+    ...workload,
     kind: 'CommandLine',
-    namespace,
-    name,
-    labels: { ...known?.labels, ...placement.labels },
-    serviceAccount: placement.serviceAccount ?? known?.serviceAccount ?? 'default',
-    role: known?.role ?? { kind: 'sidecar' },
-    ports: known?.ports ?? [],
-    addresses: known?.addresses ?? [],
-    origin: known?.origin ?? null,
+    labels: { ...workload.labels, ...placement.labels },
+    serviceAccount: placement.serviceAccount ?? workload.serviceAccount,
   }
 }
 

@@ -1,35 +1,16 @@
 import assert from 'node:assert/strict'
 import { generateKeyPairSync } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, request } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
-import { type TestContext, test } from 'node:test'
+import { request } from 'node:http'
+import { test } from 'node:test'
 import { signToken } from '../../authn/jwt/sign-token.ts'
 import { folderOf, start } from '../terminal.test.fixture.ts'
+import { application, freePort } from './ports.test.fixture.ts'
 
 const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
 const jwks = JSON.stringify({ keys: [publicKey.export({ format: 'jwk' })] })
 const tokenOf = (iss: string) =>
   signToken('{"alg":"ES256"}', JSON.stringify({ iss, sub: 'u' }), { alg: 'ES256', key: privateKey })
-
-async function serve(t: TestContext, answer: (url: string) => string): Promise<number> {
-  const server = createServer((incoming, response) => response.end(answer(incoming.url ?? ''))).listen(0, '127.0.0.1')
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 async function ask(port: number, path: string, headers: Record<string, string> = {}): Promise<string> {
   const outgoing = request({ host: '127.0.0.1', port, path, headers, agent: false }).end()
@@ -41,11 +22,11 @@ async function ask(port: number, path: string, headers: Record<string, string> =
 
 test('an issuer that is down keeps nothing from starting, keys come by the proxy, strict is strict', async (t) => {
   const asked: string[] = []
-  const proxy = await serve(t, (url) => {
-    asked.push(url)
-    return jwks
+  const proxy = await application(t, ({ url }, response) => {
+    asked.push(url ?? '')
+    response.end(jwks)
   })
-  const app = await serve(t, () => 'hello')
+  const app = await application(t, (_, response) => response.end('hello'))
   const gone = await freePort()
   const rules = [
     { issuer: 'A', jwks },

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
 import { cpSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer, type Server } from 'node:http'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { allow, createAuthorizer } from '../../extauthz/index.ts'
 import { type Answer, folderOf, program, root, sallyport, start } from '../terminal.test.fixture.ts'
+import { application, freePort, takenPort } from './ports.test.fixture.ts'
 
 /** Nothing but the proxies, and nothing of the user's. */
 const QUIET = ['--health-port', '0', '--metrics-port', '0', '--admin-port', '0', '--ca-dir', 'ca']
@@ -23,34 +22,7 @@ function edit(folder: string, file: string, change: (text: string) => string): v
   writeFileSync(path, change(readFileSync(path, 'utf8')))
 }
 
-/** A port that somebody else listens on until the test ends. */
-async function takenPort(t: TestContext): Promise<number> {
-  const server = createTcpServer()
-  t.after(() => server.close())
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
-
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-async function application(t: TestContext): Promise<number> {
-  const server: Server = createServer((_, response) => response.end('hello'))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return (server.address() as AddressInfo).port
-}
+const hello: RequestListener = (_, response) => response.end('hello')
 
 async function refused(answer: Promise<Answer>, code: number, expected: RegExp): Promise<void> {
   const { stdout, stderr, code: actual } = await answer
@@ -170,7 +142,7 @@ test('readiness waits for providers where it is told to, and health names those 
     '0',
   ]
   const ports = ['--health-port', String(health), '--metrics-port', String(metrics)]
-  const app = await application(t)
+  const app = await application(t, hello)
   const place = ['--listen', '80=127.0.0.1:0', '--app', `127.0.0.1:${app}`]
   const up = start(t, [...argv, ...ports, ...place, '--ready-when', 'providers'], { cwd })
   await up.hears(/^ready$/m)
@@ -199,7 +171,7 @@ test('a provider that does not answer at start is a warning, and what it would d
   const cwd = exampleIn(t, 'opa')
   edit(cwd, 'mesh.yaml', (text) => text.replaceAll('9191', String(port)))
   const argv = ['up', '-f', 'mesh.yaml', '--workload', 'default/httpbin-with-opa', ...QUIET]
-  const app = await application(t)
+  const app = await application(t, hello)
   const up = start(t, [...argv, '--listen', '80=127.0.0.1:0', '--app', `127.0.0.1:${app}`], { cwd })
   await up.hears(/does not answer/)
   const talk = await up.hears(/^ready$/m)
@@ -235,7 +207,7 @@ test('a provider that does not answer at start is a warning, and what it would d
 })
 
 test('a changed file takes effect, a bad one does not, and standard input stays', async (t) => {
-  const app = await application(t)
+  const app = await application(t, hello)
   const cwd = exampleIn(t, 'frontend-backend')
   const files = ['-f', 'workloads.yaml', '-f', 'policy.yaml', '-f', '-']
   writeFileSync(join(cwd, 'policy.yaml'), '')
@@ -283,7 +255,7 @@ test('an authorizer whose changed file is bad goes on as it was', async (t) => {
 
 test('a certificate of another workload than the one that shows it is told of', async (t) => {
   const cwd = folderOf(t, {})
-  const app = await application(t)
+  const app = await application(t, hello)
   await program(['ca', 'issue', '--ca-dir', 'ca', '--service-account', 'other', '--out', 'tls'], { cwd })
   const files = ['--cert', 'tls/cert-chain.pem', '--key', 'tls/key.pem', '--ca', 'tls/root-cert.pem']
   writeFileSync(join(cwd, 'mesh.yaml'), '# nothing\n')

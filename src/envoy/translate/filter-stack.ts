@@ -36,25 +36,35 @@ export interface FilterStack<Filter> {
   readonly secrets: boolean
 }
 
+/** Collects what filters need, as they are made. */
+class Needs {
+  readonly clusters: Cluster[] = []
+  readonly reports: RbacReport[] = []
+  #secrets = false
+
+  provider({ cluster, secured }: ProviderCluster): void {
+    this.clusters.push(cluster)
+    this.#secrets ||= secured
+  }
+
+  stackOf<Filter>(filters: readonly Filter[]): FilterStack<Filter> {
+    return { filters, clusters: this.clusters, reports: this.reports, secrets: this.#secrets }
+  }
+}
+
 /** What authenticates and authorizes a workload's requests: CUSTOM, tokens, AUDIT, DENY, ALLOW. */
 export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterOptions): FilterStack<HttpFilter> {
   const { custom, local } = authorizationOf(mesh, workload, 'http', options.service)
   const peers: Peers = options.secured ? { kind: 'tls', trustDomains: trustDomainsOf(mesh) } : { kind: 'plaintext' }
-  const clusters: Cluster[] = []
-  let secrets = false
-  const add = ({ cluster, secured }: ProviderCluster) => {
-    clusters.push(cluster)
-    secrets ||= secured
-  }
-  const reports: RbacReport[] = []
+  const needs = new Needs()
   const filterOf = (stage: AuthorizationFilter): HttpFilter => {
     switch (stage.kind) {
       case 'rbac':
         return httpRbac(stage, { form: options.rbac, peers, portView: options.portView }, (report) =>
-          reports.push(report),
+          needs.reports.push(report),
         )
       case 'check':
-        add(providerCluster(mesh, workload, stage.provider, options.prefix))
+        needs.provider(providerCluster(mesh, workload, stage.provider, options.prefix))
         return {
           name: 'envoy.filters.http.ext_authz',
           typed_config: httpExtAuthz(stage.provider, targetOf(mesh, stage.provider, options)),
@@ -67,30 +77,24 @@ export function httpFilterStack(mesh: Mesh, workload: Workload, options: FilterO
   const rules = jwtRulesFor(mesh, workload, options.service)
   const placeOf = (rule: (typeof rules)[number]) => {
     const { place, cluster } = jwksPlace(mesh, rule, options.jwks, options.prefix)
-    if (cluster !== null) clusters.push(cluster)
+    if (cluster !== null) needs.clusters.push(cluster)
     return place
   }
   const jwt = jwtAuthentication(rules, placeOf, workload.role.kind !== 'sidecar')
   const verify = jwt === null ? [] : [{ name: 'envoy.filters.http.jwt_authn', typed_config: jwt }]
-  return { filters: [...before, ...verify, ...local.map(filterOf)], clusters, reports, secrets }
+  return needs.stackOf([...before, ...verify, ...local.map(filterOf)])
 }
 
 /** What authorizes a workload's connections. */
 export function networkFilterStack(mesh: Mesh, workload: Workload, options: FilterOptions): FilterStack<NetworkFilter> {
   const { custom, local } = authorizationOf(mesh, workload, 'tcp', options.service)
-  const clusters: Cluster[] = []
-  let secrets = false
-  const add = ({ cluster, secured }: ProviderCluster) => {
-    clusters.push(cluster)
-    secrets ||= secured
-  }
-  const reports: RbacReport[] = []
+  const needs = new Needs()
   const filterOf = (stage: AuthorizationFilter): NetworkFilter => {
     switch (stage.kind) {
       case 'rbac': {
         const rules = rulesOf(stage).length
         const { secured } = options
-        reports.push({ purpose: stage.purpose, protocol: 'tcp', secured, rules, longest: rules, dimensions: [] })
+        needs.reports.push({ purpose: stage.purpose, protocol: 'tcp', secured, rules, longest: rules, dimensions: [] })
         return {
           name: 'envoy.filters.network.rbac',
           typed_config: {
@@ -101,7 +105,7 @@ export function networkFilterStack(mesh: Mesh, workload: Workload, options: Filt
         }
       }
       case 'check':
-        add(providerCluster(mesh, workload, stage.provider, options.prefix))
+        needs.provider(providerCluster(mesh, workload, stage.provider, options.prefix))
         return {
           name: 'envoy.filters.network.ext_authz',
           typed_config: networkExtAuthz(stage.provider, targetOf(mesh, stage.provider, options)),
@@ -110,7 +114,7 @@ export function networkFilterStack(mesh: Mesh, workload: Workload, options: Filt
         return stage satisfies never
     }
   }
-  return { filters: [...custom, ...local].map(filterOf), clusters, reports, secrets }
+  return needs.stackOf([...custom, ...local].map(filterOf))
 }
 
 function targetOf(mesh: Mesh, provider: Provider, { prefix }: FilterOptions) {

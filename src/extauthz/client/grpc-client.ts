@@ -1,8 +1,7 @@
 import type { Buffer } from 'node:buffer'
 import type { GrpcProvider } from '../../mesh/provider.ts'
-import type { CheckOutcome, CheckRequest } from '../check.ts'
 import { frameCheckRequest } from '../check-request.ts'
-import type { ClientStatus, ProviderClient } from './client-status.ts'
+import type { ProviderClient } from './client-status.ts'
 import { connectPlain } from './connect.ts'
 import { Dispatcher } from './dispatcher.ts'
 import type { EndpointSource } from './endpoints.ts'
@@ -11,6 +10,8 @@ import { GrpcHost } from './grpc-host.ts'
 import { openHttp2 } from './http2-connection.ts'
 import type { ClientOptions } from './options.ts'
 import type { PendingCheck } from './pending-check.ts'
+
+const defaultMaxConnections = 4
 
 /**
  * Asks a provider over `envoy.service.auth.v3.Authorization/Check`, with HTTP/2 connections that are kept open to every
@@ -21,48 +22,22 @@ export function createGrpcClient(
   endpoints: EndpointSource,
   options: ClientOptions = {},
 ): ProviderClient {
-  return new GrpcClient(provider, endpoints, options)
-}
-
-const defaultMaxConnections = 4
-
-class GrpcClient implements ProviderClient {
-  readonly #dispatcher: Dispatcher
-
-  constructor(provider: GrpcProvider, endpoints: EndpointSource, options: ClientOptions) {
-    const packAsBytes = provider.includeRequestBody?.packAsBytes ?? false
-    const common = {
-      connect: options.connect ?? connectPlain,
-      openConnection: options.openConnection ?? openHttp2,
-      authority: serviceHost(provider.service),
-      maxConnections: options.maxConnections ?? defaultMaxConnections,
-      healthService: options.health?.service ?? '',
-      encode: (check: PendingCheck): Buffer => {
-        check.message ??= frameCheckRequest(check.request, { packAsBytes })
-        return check.message
-      },
-    }
-    this.#dispatcher = new Dispatcher(
-      provider.timeout,
-      endpoints,
-      (target, listener) => new GrpcHost(target, common, listener),
-      options,
-    )
+  const packAsBytes = provider.includeRequestBody?.packAsBytes ?? false
+  const common = {
+    connect: options.connect ?? connectPlain,
+    openConnection: options.openConnection ?? openHttp2,
+    authority: serviceHost(provider.service),
+    maxConnections: options.maxConnections ?? defaultMaxConnections,
+    healthService: options.health?.service ?? '',
+    encode: (check: PendingCheck): Buffer => {
+      check.message ??= frameCheckRequest(check.request, { packAsBytes })
+      return check.message
+    },
   }
-
-  check(request: CheckRequest, signal: AbortSignal): Promise<CheckOutcome> {
-    return this.#dispatcher.check(request, signal)
-  }
-
-  warm(): void {
-    this.#dispatcher.warm()
-  }
-
-  status(): ClientStatus {
-    return this.#dispatcher.status()
-  }
-
-  close(): Promise<void> {
-    return this.#dispatcher.close()
-  }
+  return new Dispatcher(
+    provider.timeout,
+    endpoints,
+    (target, listener) => new GrpcHost(target, common, listener),
+    options,
+  )
 }

@@ -6,18 +6,16 @@ import { closeConnection, speakOver } from '../../http2/over-socket.ts'
 import type { Http2Stream, StreamEvents } from '../../http2/stream.ts'
 import { Gathered } from '../gathered.ts'
 import { errorCode } from './failure.ts'
-import type {
-  Cancellable,
-  ConnectionListener,
-  ConnectionOptions,
-  OpenUnaryConnection,
-  UnaryCall,
-  UnaryConnection,
-  UnaryEnd,
+import {
+  type Cancellable,
+  type ConnectionListener,
+  type ConnectionOptions,
+  maxCalls,
+  type OpenUnaryConnection,
+  type UnaryCall,
+  type UnaryConnection,
+  type UnaryEnd,
 } from './unary-connection.ts'
-
-/** Calls at a time, whatever the peer says. */
-const maxCalls = 4096
 
 /** `UnaryConnection` with HTTP/2 of our own. */
 export const openHttp2: OpenUnaryConnection = (options, listener) => new OwnConnection(options, listener)

@@ -3,18 +3,16 @@ import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 
 import { connect, constants } from 'node:http2'
 import type { Socket } from 'node:net'
 import { errorCode } from './failure.ts'
-import type {
-  Cancellable,
-  ConnectionListener,
-  ConnectionOptions,
-  OpenUnaryConnection,
-  UnaryCall,
-  UnaryConnection,
-  UnaryEnd,
+import {
+  type Cancellable,
+  type ConnectionListener,
+  type ConnectionOptions,
+  maxCalls,
+  type OpenUnaryConnection,
+  type UnaryCall,
+  type UnaryConnection,
+  type UnaryEnd,
 } from './unary-connection.ts'
-
-/** Calls at a time, whatever the peer says. */
-const maxCalls = 4096
 
 /** Milliseconds that a peer has to take its end of a connection that is over. */
 const lingering = 1000

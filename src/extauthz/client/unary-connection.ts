@@ -90,3 +90,6 @@ export interface ConnectionOptions {
 }
 
 export type OpenUnaryConnection = (options: ConnectionOptions, listener: ConnectionListener) => UnaryConnection
+
+/** Calls at a time on one connection, whatever the peer says. */
+export const maxCalls = 4096

@@ -9,9 +9,7 @@ import type { CedarDecider } from './cedar-library.ts'
 import { ACTION, ANONYMOUS, CONNECTION, PRINCIPAL, RESOURCE } from './cedar-names.ts'
 import type { CedarSchema } from './cedar-schema.ts'
 import type { EngineOptions } from './engine.ts'
-import { textsOf } from './header-texts.ts'
-import { pathReadings } from './path-readings.ts'
-import { authenticate } from './request-authentication.ts'
+import { decideRequest } from './seen-request.ts'
 import { principalOf } from './token-principal.ts'
 
 /** Parsed policies, and what goes with each question. */
@@ -32,8 +30,9 @@ export function createCedarChecks(
   prepared: PreparedCedar,
   principal: CedarEngine['principal'],
   authenticator: RequestAuthenticator | null,
-  { logger, now = Date.now }: EngineOptions,
+  options: EngineOptions,
 ): Checks {
+  const { logger, now = Date.now } = options
   const { decider, forbids, schema, entities, wanted } = prepared
   const decide = (who: string, action: string, resources: readonly [string, ...string[]], context: Context): Answer => {
     const principalUid: TypeAndId = { type: PRINCIPAL, id: who }
@@ -60,25 +59,13 @@ export function createCedarChecks(
   }
   return {
     check(request) {
-      if (pathReadings(request.path, 'DECODE_AND_MERGE_SLASHES') === null) return deny({ status: 400 })
-      return authenticate(
-        authenticator,
-        request,
-        now(),
-        ({ claims, path, headers }) => {
-          const texts = textsOf(headers)
-          const named = principal === 'source' ? request.source.principal : (principalOf(claims ?? {}).principal ?? '')
-          for (const target of pathReadings(path, 'DECODE_AND_MERGE_SLASHES') ?? []) {
-            const resources = pathsAbove(target)
-            if (resources === null) return deny({ status: 400 })
-            const context = requestContext({ request, target, headers: texts, claims }, now(), wanted)
-            const answer = decide(named || ANONYMOUS, request.method, resources, context)
-            if (answer.kind === 'deny') return answer
-          }
-          return allow()
-        },
-        ({ details }) => logger.debug('refused', { phase: 'authn', details }),
-      )
+      return decideRequest(request, authenticator, options, (seen) => {
+        const resources = pathsAbove(seen.path)
+        if (resources === null) return deny({ status: 400 })
+        const named =
+          principal === 'source' ? request.source.principal : (principalOf(seen.claims ?? {}).principal ?? '')
+        return decide(named || ANONYMOUS, request.method, resources, requestContext(seen, now(), wanted))
+      })
     },
     checkConnection(connection) {
       const who = principal === 'source' ? connection.source.principal : ''

@@ -4,22 +4,14 @@ import type { Claims } from '../../policy/facts.ts'
 import type { Json } from '../../source/document.ts'
 import type { AuthorizerConnection, AuthorizerPeer, AuthorizerRequest } from '../server/request.ts'
 import { sniOf } from './request-facts.ts'
+import type { SeenRequest } from './seen-request.ts'
 import { principalOf } from './token-principal.ts'
-
-/** A request as policies see it: text, with one of the paths that its target may turn out to be. */
-export interface SeenRequest {
-  readonly request: AuthorizerRequest
-  /** With the query. */
-  readonly target: string
-  readonly headers: ReadonlyMap<string, string>
-  readonly claims: Claims | null
-}
 
 /** Which parts of the context are looked at. */
 export type Wanted = (name: string) => boolean
 
 export function requestContext(
-  { request, target, headers, claims }: SeenRequest,
+  { request, path: target, headers, claims }: SeenRequest,
   now: number,
   wanted: Wanted,
 ): Context {

@@ -1,24 +1,13 @@
 import assert from 'node:assert/strict'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import type { CedarEngine } from '../../mesh/authorizer.ts'
 import { pathsAbove } from './cedar-checks.ts'
 import { createEngine } from './engine.ts'
-import {
-  type Asking,
-  collectingLogger,
-  Folder,
-  judgeOf,
-  type Logged,
-  peer,
-  secretToken,
-} from './engines.test.fixture.ts'
+import { type Asking, engineTests, judgeOf, peer, saidOf, secretToken } from './engines.test.fixture.ts'
 
-const folder = new Folder()
-after(() => folder.remove())
-const logged: Logged[] = []
-const logger = collectingLogger(logged)
+const { folder, logged, logger } = engineTests()
 
 interface Files {
   readonly policies: string
@@ -44,7 +33,7 @@ async function decided(files: Files | string, asking: Asking = {}): Promise<stri
   const loading = await load(typeof files === 'string' ? { policies: files } : files)
   const verdict = await judgeOf(loading, logger).ask(asking)
   if (loading.kind === 'loaded') loading.close?.()
-  return verdict.kind === 'allow' ? 'allow' : String(verdict.status)
+  return saidOf(verdict)
 }
 
 const front = 'spiffe://cluster.local/ns/web/sa/front'

@@ -6,15 +6,14 @@ import { answerOf } from './cel-answer.ts'
 import type { CelExpression } from './cel-expression.ts'
 import { requestVariables, tcpVariables } from './cel-variables.ts'
 import type { EngineOptions } from './engine.ts'
-import { textsOf } from './header-texts.ts'
-import { pathReadings } from './path-readings.ts'
-import { authenticate } from './request-authentication.ts'
+import { decideRequest } from './seen-request.ts'
 
 export function createCelChecks(
   { evaluate, place, uses }: CelExpression,
   authenticator: RequestAuthenticator | null,
-  { logger, now = Date.now }: EngineOptions,
+  options: EngineOptions,
 ): Checks {
+  const { logger } = options
   const answer = (variables: Parameters<typeof evaluate>[0]): Answer => {
     const result = evaluate(variables)
     if (result instanceof Error || isCelError(result)) {
@@ -30,25 +29,7 @@ export function createCelChecks(
     return found ?? deny()
   }
   return {
-    check(request) {
-      if (pathReadings(request.path, 'DECODE_AND_MERGE_SLASHES') === null) return deny({ status: 400 })
-      return authenticate(
-        authenticator,
-        request,
-        now(),
-        ({ claims, path: target, headers }) => {
-          const shown = textsOf(headers)
-          let first: Answer | null = null
-          for (const path of pathReadings(target, 'DECODE_AND_MERGE_SLASHES') ?? []) {
-            const one = answer(requestVariables({ request, path, headers: shown, claims }, uses))
-            if (one.kind === 'deny') return one
-            first ??= one
-          }
-          return first ?? deny()
-        },
-        ({ details }) => logger.debug('refused', { phase: 'authn', details }),
-      )
-    },
+    check: (request) => decideRequest(request, authenticator, options, (seen) => answer(requestVariables(seen, uses))),
     checkConnection: (connection) => answer(tcpVariables(connection, uses)),
   }
 }

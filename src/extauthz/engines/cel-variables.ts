@@ -4,6 +4,7 @@ import type { Claims } from '../../policy/facts.ts'
 import type { Json } from '../../source/document.ts'
 import type { AuthorizerConnection, AuthorizerPeer, AuthorizerRequest } from '../server/request.ts'
 import { sniOf } from './request-facts.ts'
+import type { SeenRequest } from './seen-request.ts'
 import { principalOf } from './token-principal.ts'
 
 /** The fields of each variable, by Envoy's names; null: any. */
@@ -23,14 +24,6 @@ export const VARIABLES: Readonly<Record<string, readonly string[] | null>> = {
 export type Uses = ReadonlyMap<string, ReadonlySet<string> | 'all'>
 
 type Values = Record<string, CelInput>
-
-/** A request as an expression sees it: text, with one of the paths that its target may turn out to be. */
-export interface SeenRequest {
-  readonly request: AuthorizerRequest
-  readonly path: string
-  readonly headers: ReadonlyMap<string, string>
-  readonly claims: Claims | null
-}
 
 /** What a request lacks is absent: looking at it is an error, which refuses, unless `has` asks first. */
 export function requestVariables(seen: SeenRequest, uses: Uses): Values {

@@ -1,21 +1,10 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { denial, plainAllow } from '../server/verdict.ts'
 import { createEngine } from './engine.ts'
-import {
-  type Asking,
-  collectingLogger,
-  Folder,
-  judgeOf,
-  type Logged,
-  peer,
-  secretToken,
-} from './engines.test.fixture.ts'
+import { type Asking, engineTests, judgeOf, peer, saidOf, secretToken } from './engines.test.fixture.ts'
 
-const folder = new Folder()
-after(() => folder.remove())
-const logged: Logged[] = []
-const logger = collectingLogger(logged)
+const { folder, logged, logger } = engineTests()
 
 async function load(text: string, tokens: readonly string[] = []) {
   const path = folder.write('policy.cel', text)
@@ -32,7 +21,7 @@ async function asked(text: string) {
 /** What a request comes to: `allow`, or the status. */
 async function decided(text: string, asking: Asking = {}): Promise<string> {
   const verdict = await (await asked(text)).ask(asking)
-  return verdict.kind === 'allow' ? 'allow' : String(verdict.status)
+  return saidOf(verdict)
 }
 
 test('the attributes of Envoy, by its names', async () => {

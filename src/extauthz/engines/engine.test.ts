@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { MetricsRegistry } from '../../observe/metrics.ts'
 import { acceptSockets } from '../server/accept-sockets.ts'
 import { readGrpcListener } from '../server/listener-options.ts'
 import { denial } from '../server/verdict.ts'
 import { createEngine } from './engine.ts'
-import { collectingLogger, Folder, judgeOf, type Logged } from './engines.test.fixture.ts'
+import { engineTests, judgeOf } from './engines.test.fixture.ts'
 import { serveAuthorizer } from './serve.ts'
 
-const folder = new Folder()
-after(() => folder.remove())
-const logged: Logged[] = []
-const logger = collectingLogger(logged)
+const { folder, logger } = engineTests()
 
 async function failure(text: string, loadTimeout = 5000): Promise<string> {
   const path = folder.write('engine.mjs', text)

@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import type { Fields, Logger } from '../../observe/log.ts'
 import type { Verdict } from '../server/answer.ts'
 import { createJudge, unobserved } from '../server/judge.ts'
@@ -9,7 +10,7 @@ import { type AuthorizerPeer, type RequestParts, requestFrom } from '../server/r
 import type { EngineLoading } from './engine.ts'
 
 /** A folder of files for the time of a test. */
-export class Folder {
+class Folder {
   readonly path = mkdtempSync(join(tmpdir(), 'sallyport-engine-'))
 
   write(name: string, text: string): string {
@@ -23,15 +24,28 @@ export class Folder {
   }
 }
 
-export interface Logged {
+interface Logged {
   readonly level: string
   readonly message: string
   readonly fields: Fields | undefined
 }
 
-export function collectingLogger(into: Logged[]): Logger {
+function collectingLogger(into: Logged[]): Logger {
   const at = (level: string) => (message: string, fields?: Fields) => into.push({ level, message, fields })
   return { level: 'debug', debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+/** A folder for the files of a test file's engines, and what they log. The folder goes after the last test. */
+export function engineTests(): { readonly folder: Folder; readonly logged: Logged[]; readonly logger: Logger } {
+  const folder = new Folder()
+  after(() => folder.remove())
+  const logged: Logged[] = []
+  return { folder, logged, logger: collectingLogger(logged) }
+}
+
+/** What a request comes to: `allow`, or the status. */
+export function saidOf(verdict: Verdict): string {
+  return verdict.kind === 'allow' ? 'allow' : String(verdict.status)
 }
 
 export const peer = (principal = '', ip = '10.0.0.1', port = 4321): AuthorizerPeer => ({ ip, port, principal })

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import fc from 'fast-check'
 import { normalizePath } from '../../match/request-path.ts'
 import type { AuthorizerEngine } from '../../mesh/authorizer.ts'
 import { createEngine } from './engine.ts'
-import { collectingLogger, Folder, judgeOf, type Logged, peer } from './engines.test.fixture.ts'
+import { engineTests, judgeOf, peer } from './engines.test.fixture.ts'
 
-const folder = new Folder()
-after(() => folder.remove())
-const logged: Logged[] = []
-const logger = collectingLogger(logged)
+const { folder, logged, logger } = engineTests()
 
 const policies = folder.write(
   'policies.yaml',

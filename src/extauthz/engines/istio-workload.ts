@@ -2,7 +2,7 @@ import { attaches, delegationsFor } from '../../mesh/attach.ts'
 import type { AuthorizationPolicy } from '../../mesh/authorization-policy.ts'
 import type { IstioEngine } from '../../mesh/authorizer.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
-import type { Workload } from '../../mesh/workload.ts'
+import { undescribedWorkload, type Workload } from '../../mesh/workload.ts'
 import { type Diagnostic, diagnostic } from '../../source/diagnostic.ts'
 import { suggest } from '../../source/suggest.ts'
 
@@ -35,7 +35,8 @@ export function chooseWorkload(mesh: Mesh, engine: IstioEngine): Chosen {
         const there = names.length === 0 ? '' : near === null ? ` (there are: ${listed(names)})` : ` (\`${near}\`?)`
         return none(`no workload \`${id}\` in the files${there}: name one, or give it \`labels\``)
       }
-      return { kind: 'one', workload: withLabels(id, choice.labels) }
+      const [namespace = '', name = ''] = id.split('/', 2)
+      return { kind: 'one', workload: undescribedWorkload(namespace, name, choice.labels) }
     }
     default:
       return choice satisfies never
@@ -45,21 +46,6 @@ export function chooseWorkload(mesh: Mesh, engine: IstioEngine): Chosen {
 /** A name without a namespace is one of the Authorizer's own. */
 export function fullName(name: string, { namespace }: IstioEngine): string {
   return name.includes('/') ? name : `${namespace}/${name}`
-}
-
-function withLabels(id: string, labels: Workload['labels']): Workload {
-  const [namespace = '', name = ''] = id.split('/', 2)
-  return {
-    kind: 'CommandLine',
-    namespace,
-    name,
-    labels,
-    serviceAccount: 'default',
-    role: { kind: 'sidecar' },
-    ports: [],
-    addresses: [],
-    origin: null,
-  }
 }
 
 function none(message: string): Chosen {

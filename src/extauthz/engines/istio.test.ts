@@ -1,24 +1,13 @@
 import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import type { IstioEngine } from '../../mesh/authorizer.ts'
 import { plainAllow } from '../server/verdict.ts'
 import { createEngine } from './engine.ts'
-import {
-  type Asking,
-  collectingLogger,
-  Folder,
-  judgeOf,
-  type Logged,
-  peer,
-  secretToken,
-} from './engines.test.fixture.ts'
+import { type Asking, engineTests, judgeOf, peer, secretToken } from './engines.test.fixture.ts'
 
-const folder = new Folder()
-after(() => folder.remove())
-const logged: Logged[] = []
-const logger = collectingLogger(logged)
+const { folder, logged, logger } = engineTests()
 const front = 'spiffe://cluster.local/ns/web/sa/front'
 
 function engineOf(text: string, workload: IstioEngine['workload'] = { kind: 'only' }) {

@@ -3,59 +3,17 @@ import { Buffer } from 'node:buffer'
 import { once } from 'node:events'
 import { connect, constants, type Settings } from 'node:http2'
 import { connect as connectTcp } from 'node:net'
-import { after, describe, test } from 'node:test'
-import type { MessageInitShape } from '@bufbuild/protobuf'
+import { describe, test } from 'node:test'
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf'
-import grpc from '@grpc/grpc-js'
+import type grpc from '@grpc/grpc-js'
 import type { Fields, Logger } from '../../observe/log.ts'
 import type { CheckResponse } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
-import { CheckRequestSchema, CheckResponseSchema } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
+import { CheckRequestSchema } from '../../proto/gen/envoy/service/auth/v3/external_auth_pb.js'
 import { HealthCheckRequestSchema, HealthCheckResponseSchema } from '../../proto/gen/grpc/health/v1/health_pb.js'
 import { frameMessage } from '../grpc-framing.ts'
-import type { Authorizer, AuthorizerConnection, AuthorizerOptions, AuthorizerRequest } from '../index.ts'
+import type { AuthorizerConnection, AuthorizerOptions, AuthorizerRequest } from '../index.ts'
 import { allow, BadRequest, createAuthorizer, deny, error } from '../index.ts'
-
-const checkPath = '/envoy.service.auth.v3.Authorization/Check'
-const running: (() => unknown)[] = []
-after(() => Promise.all(running.map((close) => close())))
-
-const silent: Logger = { level: 'error', debug() {}, info() {}, warn() {}, error() {} }
-
-/** An authorizer on a free port and a grpc-js client of it. */
-async function start(
-  options: Partial<AuthorizerOptions>,
-): Promise<{ port: number; client: grpc.Client; authorizer: Authorizer }> {
-  const authorizer = createAuthorizer({ check: () => deny(), logger: silent, ...options })
-  const { grpc: address } = await authorizer.listen({ grpc: '127.0.0.1:0' })
-  assert(address)
-  const client = new grpc.Client(`127.0.0.1:${address.port}`, grpc.credentials.createInsecure())
-  running.push(
-    () => client.close(),
-    () => authorizer.close({ grace: 100 }),
-  )
-  return { port: address.port, client, authorizer }
-}
-
-function call(client: grpc.Client, path: string, message: Uint8Array, options: grpc.CallOptions = {}): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
-    const same = (bytes: Buffer) => bytes
-    const done = (error: grpc.ServiceError | null, value?: Buffer) => (error ? reject(error) : resolve(value as Buffer))
-    client.makeUnaryRequest(path, same, same, Buffer.from(message), new grpc.Metadata(), options, done)
-  })
-}
-
-async function check(
-  client: grpc.Client,
-  message: MessageInitShape<typeof CheckRequestSchema>,
-  options: grpc.CallOptions = {},
-): Promise<CheckResponse> {
-  const bytes = toBinary(CheckRequestSchema, create(CheckRequestSchema, message))
-  return fromBinary(CheckResponseSchema, await call(client, checkPath, bytes, options))
-}
-
-const get = (path: string, headers: Record<string, string> = {}) => ({
-  attributes: { request: { http: { method: 'GET', path, host: 'web.foo', protocol: 'HTTP/1.1', headers } } },
-})
+import { call, check, checkPath, get, running, silent, start } from './grpc-peers.test.fixture.ts'
 
 /** What the client is told: the arm, its status and its headers. */
 function told(response: CheckResponse) {

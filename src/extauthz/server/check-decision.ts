@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { maskHeaders, maskTarget } from '../../observe/mask.ts'
+import { type LoggedRequest, loggedConnection, loggedRequest } from '../../observe/logged-request.ts'
+import { maskBody } from '../../observe/mask.ts'
 import type { Decision } from '../../policy/decision.ts'
 import type { Verdict } from './answer.ts'
 import type { CheckResult } from './judge.ts'
-import type { Asked, AuthorizerPeer } from './request.ts'
+import type { Asked } from './request.ts'
 
 /** One check as a line of the decision log: the proxy's object, with the authorizer in place of the workload. */
 export interface CheckDecision extends Decision {
@@ -13,24 +14,9 @@ export interface CheckDecision extends Decision {
   readonly time: string
   readonly authorizer: string
   readonly result: CheckResult
-  readonly request: CheckedRequest
+  readonly request: LoggedRequest
   readonly durationMs: number
 }
-
-/** Without secrets: see `maskHeaders` and `maskTarget`. A connection has no `method` and no `path`. */
-export interface CheckedRequest {
-  readonly source: { readonly principal?: string; readonly ip: string }
-  readonly destination: { readonly ip: string; readonly port: number; readonly sni?: string }
-  readonly method?: string
-  readonly path?: string
-  readonly host?: string
-  readonly scheme?: string
-  readonly protocol?: string
-  readonly headers?: readonly (readonly [string, string])[]
-}
-
-/** What of a denial's body is shown. */
-const mostBody = 512
 
 export function checkDecision(
   authorizer: string,
@@ -47,7 +33,7 @@ export function checkDecision(
     authorizer,
     decision: allowed ? 'allow' : 'deny',
     status,
-    body: allowed ? null : verdict.kind === 'error' ? '' : verdict.body.slice(0, mostBody),
+    body: allowed ? null : verdict.kind === 'error' ? '' : maskBody(verdict.body),
     phase: allowed ? 'none' : 'custom',
     policy: null,
     details: allowed ? null : verdict.kind === 'error' ? 'ext_authz_error' : 'ext_authz_denied',
@@ -57,23 +43,18 @@ export function checkDecision(
   }
 }
 
-function describe(asked: Asked): CheckedRequest {
-  if (asked.kind === 'connection') {
-    const { source, destination, sni } = asked.connection
-    return peers(source, destination, sni)
-  }
-  const { source, destination, method, path, host, scheme, protocol, headerLines } = asked.request
-  const headers = maskHeaders(headerLines)
-  return { ...peers(source, destination, ''), method, path: maskTarget(path), host, scheme, protocol, headers }
-}
-
-const SCHEME = 'spiffe://'
-
-function peers(source: AuthorizerPeer, destination: AuthorizerPeer, sni: string) {
-  const { principal } = source
-  const named = principal.startsWith(SCHEME) ? principal.slice(SCHEME.length) : principal
-  return {
-    source: { ...(named === '' ? {} : { principal: named }), ip: source.ip },
-    destination: { ip: destination.ip, port: destination.port, ...(sni === '' ? {} : { sni }) },
+function describe(asked: Asked): LoggedRequest {
+  switch (asked.kind) {
+    case 'connection': {
+      const { source, destination, sni } = asked.connection
+      return loggedConnection({ ...source, destination, sni })
+    }
+    case 'request': {
+      const { source, destination, method, path, host, scheme, protocol, headerLines } = asked.request
+      const connection = loggedConnection({ ...source, destination, sni: '' })
+      return loggedRequest(connection, { method, path, host, scheme, protocol, headers: headerLines }, null)
+    }
+    default:
+      return asked satisfies never
   }
 }

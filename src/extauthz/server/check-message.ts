@@ -83,7 +83,7 @@ class Places implements CheckMessage {
 
 const NONE: number[] = []
 
-/** Reads the message that stands next, into what has been read before of the same. */
+/** Reads the next message into what was read of the same before. `read` is never a closure, which would be allocated. */
 function nested<T>(reader: WireReader, into: T, read: (reader: WireReader, into: T) => void): void {
   if (!reader.span()) return
   const { end, from, to } = reader

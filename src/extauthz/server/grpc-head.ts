@@ -1,4 +1,5 @@
 import { grpcStatus, parseGrpcTimeout } from '../grpc-framing.ts'
+import type { CallContext } from './call-context.ts'
 import type { GrpcHandler, GrpcRefusal, GrpcStreamingMethod } from './grpc-transport.ts'
 
 /** What the fields of a request say of a call, before its message is looked at. */
@@ -58,4 +59,18 @@ export function readHead(fields: readonly string[], handler: GrpcHandler): CallH
     return { kind: 'grpc', status: grpcStatus.internal, text: 'malformed grpc-timeout', why: 'malformed' }
   }
   return { kind: 'call', path, timeout, encoding, method: streaming }
+}
+
+/** What becomes of a call now: as its head says, unless there are too many. */
+export function admit(head: CallHead, { calls, streamingCalls, limits }: CallContext): CallHead {
+  if (calls >= limits.maxCalls) return TOO_MANY
+  const streams = head.kind === 'call' && head.method !== null
+  return streams && streamingCalls >= limits.maxStreamingCalls ? TOO_MANY_STREAMING : head
+}
+
+const TOO_MANY = overload('too many calls at a time')
+const TOO_MANY_STREAMING = overload('too many streaming calls at a time')
+
+function overload(text: string): CallHead {
+  return { kind: 'grpc', status: grpcStatus.resourceExhausted, text, why: 'calls' }
 }

@@ -100,6 +100,8 @@ export interface GrpcTransportEvents {
   refused(why: GrpcRefusal): void
 }
 
+export const silent: GrpcTransportEvents = { refused() {} }
+
 /** Makes a transport: the one of node:http2, or any other. */
 export type CreateGrpcTransport = (
   handler: GrpcHandler,

@@ -1,34 +1,18 @@
 import assert from 'node:assert/strict'
 import { Buffer } from 'node:buffer'
 import { connect, type ServerHttp2Stream } from 'node:http2'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import grpc from '@grpc/grpc-js'
 import { frameMessage } from '../grpc-framing.ts'
-import { type Authorizer, type AuthorizerOptions, createAuthorizer, deny } from '../index.ts'
-import { silent, watchHealth } from './grpc-peers.test.fixture.ts'
+import { running, start, watchHealth } from './grpc-peers.test.fixture.ts'
 import { defaultLimits } from './grpc-transport.ts'
 
 const SERVING = 1
 const NOT_SERVING = 2
 const SERVICE_UNKNOWN = 3
 
-const running: (() => unknown)[] = []
-after(() => Promise.all(running.map((end) => end())))
-
-async function start(options: Partial<AuthorizerOptions> = {}): Promise<[Authorizer, grpc.Client, number]> {
-  const authorizer = createAuthorizer({ check: () => deny(), logger: silent, ...options })
-  const { grpc: address } = await authorizer.listen({ grpc: '127.0.0.1:0' })
-  assert(address)
-  const client = new grpc.Client(`127.0.0.1:${address.port}`, grpc.credentials.createInsecure())
-  running.push(
-    () => client.close(),
-    () => authorizer.close({ grace: 0 }),
-  )
-  return [authorizer, client, address.port]
-}
-
 test('a watcher is told each change, that it drains, and that it is over', async () => {
-  const [authorizer, client] = await start({ serving: false })
+  const { authorizer, client } = await start({ serving: false })
   const watching = watchHealth(client)
   assert.deepEqual(await watching.told(1), [NOT_SERVING])
   assert.equal(authorizer.ready, false)
@@ -44,7 +28,7 @@ test('a watcher is told each change, that it drains, and that it is over', async
 })
 
 test('during the delay of a close it says NOT_SERVING and still takes connections', async () => {
-  const [authorizer, client, port] = await start()
+  const { authorizer, client, port } = await start()
   const watching = watchHealth(client)
   await watching.told(1)
   const closed = authorizer.close({ delay: 60_000, grace: 1000 })
@@ -60,7 +44,7 @@ test('during the delay of a close it says NOT_SERVING and still takes connection
 })
 
 test('a service that is unknown is told so, and may come to be', async () => {
-  const [, client] = await start()
+  const { client } = await start()
   const watching = watchHealth(client, 'other')
   assert.deepEqual(await watching.told(1), [SERVICE_UNKNOWN])
   watching.cancel()
@@ -91,7 +75,7 @@ async function flood(port: number, count: number): Promise<{ refused: number; en
 }
 
 test('watchers are bounded, and those that leave make room', async () => {
-  const [, client, port] = await start()
+  const { client, port } = await start()
   const most = defaultLimits.maxStreamingCalls
   const first = await flood(port, most / 2)
   const second = await flood(port, most / 2 + 10)
@@ -110,7 +94,7 @@ test('watchers are bounded, and those that leave make room', async () => {
 })
 
 test('a watch of nothing, or of two things, is refused', async () => {
-  const [, , port] = await start()
+  const { port } = await start()
   const statusOf = async (...messages: Buffer[]) => {
     const session = connect(`http://127.0.0.1:${port}`)
     try {

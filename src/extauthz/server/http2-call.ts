@@ -1,26 +1,13 @@
 import type { Buffer } from 'node:buffer'
 import type { Http2Stream } from '../../http2/stream.ts'
 import { type Framing, frameMessage, grpcStatus, MessageReader, readMessage } from '../grpc-framing.ts'
+import type { CallContext } from './call-context.ts'
 import type { AcceptedHead } from './grpc-head.ts'
-import type {
-  GrpcCall,
-  GrpcHandler,
-  GrpcRefusal,
-  GrpcReply,
-  GrpcTransportEvents,
-  GrpcTransportLimits,
-} from './grpc-transport.ts'
+import type { GrpcCall, GrpcRefusal, GrpcReply, GrpcTransportLimits } from './grpc-transport.ts'
 import { Answered, type Expiring, REPLY, refuseCall } from './http2-reply.ts'
 import { unreadable } from './unreadable.ts'
 
-/** What all connections of a server have in common. */
-export interface CallContext {
-  readonly handler: GrpcHandler
-  readonly limits: GrpcTransportLimits
-  readonly events: GrpcTransportEvents
-  calls: number
-  streamingCalls: number
-  bufferedBytes: number
+export interface SweptContext extends CallContext {
   /** Milliseconds of the last sweep. */
   now: number
 }
@@ -31,7 +18,7 @@ const OK: readonly string[] = ['grpc-status', '0']
 export class Call implements Expiring, GrpcCall {
   readonly #stream: Http2Stream
   readonly #head: AcceptedHead
-  readonly #context: CallContext
+  readonly #context: SweptContext
   /** Milliseconds on the clock of the sweeps; the deadline on the exact one, 0 without. */
   readonly #begunAt: number
   readonly #deadline: number
@@ -44,7 +31,7 @@ export class Call implements Expiring, GrpcCall {
   #timer: NodeJS.Timeout | undefined
   #message: Uint8Array = NOTHING
 
-  constructor(stream: Http2Stream, head: AcceptedHead, context: CallContext, ended: boolean) {
+  constructor(stream: Http2Stream, head: AcceptedHead, context: SweptContext, ended: boolean) {
     this.#stream = stream
     this.#head = head
     this.#context = context

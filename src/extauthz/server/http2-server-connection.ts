@@ -4,9 +4,9 @@ import { closeConnection, speakOver } from '../../http2/over-socket.ts'
 import type { Http2Stream } from '../../http2/stream.ts'
 import { grpcStatus } from '../grpc-framing.ts'
 import { ConnectionTimers } from './connection-timers.ts'
-import { type AcceptedHead, type CallHead, readHead } from './grpc-head.ts'
-import type { GrpcConnection } from './grpc-transport.ts'
-import { Call, type CallContext } from './http2-call.ts'
+import { type AcceptedHead, admit, type CallHead, readHead } from './grpc-head.ts'
+import type { GrpcConnection, GrpcStreamingMethod } from './grpc-transport.ts'
+import { Call, type SweptContext } from './http2-call.ts'
 import { type Expiring, refuseCall, refuseHttp } from './http2-reply.ts'
 import { StreamingCall } from './http2-streaming-call.ts'
 
@@ -16,7 +16,7 @@ const DRAIN_PAUSE = 1000
 /** A caller's connection with its calls: its age, its PINGs, and its end. */
 export class ServerConnection implements GrpcConnection {
   readonly #connection: Http2Connection
-  readonly #context: CallContext
+  readonly #context: SweptContext
   readonly #streaming = new Set<StreamingCall>()
   readonly #timers = new ConnectionTimers()
   /** When there was a call last, as exact as the sweeps are. */
@@ -31,7 +31,7 @@ export class ServerConnection implements GrpcConnection {
   #lastFields: readonly string[] | null = null
   #lastHead: CallHead | null = null
 
-  constructor(socket: Duplex, context: CallContext, closed: () => void) {
+  constructor(socket: Duplex, context: SweptContext, closed: () => void) {
     this.#context = context
     const { maxConnectionAge, keepaliveTime, maxStreamsPerConnection } = context.limits
     const { now } = context
@@ -115,16 +115,11 @@ export class ServerConnection implements GrpcConnection {
       this.#lastHead = readHead(fields, context.handler)
       this.#lastFields = fields
     }
-    const head = this.#lastHead as CallHead
-    if (context.calls >= context.limits.maxCalls) {
-      context.events.refused('calls')
-      refuseCall(stream, grpcStatus.resourceExhausted, 'too many calls at a time', context.now)
-      return
-    }
+    const head = admit(this.#lastHead as CallHead, context)
     switch (head.kind) {
       case 'call':
         if (head.method === null) new Call(stream, head, context, ended)
-        else this.#stream(stream, head, ended)
+        else this.#stream(stream, head.method, head, ended)
         return
       case 'grpc':
         context.events.refused(head.why)
@@ -138,16 +133,9 @@ export class ServerConnection implements GrpcConnection {
     }
   }
 
-  #stream(stream: Http2Stream, head: AcceptedHead, ended: boolean): void {
-    const context = this.#context
-    const { method } = head
-    if (method === null) return
-    if (context.streamingCalls >= context.limits.maxStreamingCalls) {
-      context.events.refused('calls')
-      refuseCall(stream, grpcStatus.resourceExhausted, 'too many streaming calls at a time', context.now)
-      return
-    }
-    const call: StreamingCall = new StreamingCall(stream, head, context, () => this.#streaming.delete(call))
+  #stream(stream: Http2Stream, method: GrpcStreamingMethod, head: AcceptedHead, ended: boolean): void {
+    const over = () => this.#streaming.delete(call)
+    const call: StreamingCall = new StreamingCall(stream, head, this.#context, over)
     this.#streaming.add(call)
     call.begin(method)
     if (ended) call.halfClosed()

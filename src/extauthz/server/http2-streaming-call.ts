@@ -4,7 +4,7 @@ import { frameMessage, grpcStatus } from '../grpc-framing.ts'
 import type { AcceptedHead } from './grpc-head.ts'
 import type { GrpcStream, GrpcStreamingMethod, GrpcStreamReceiver, GrpcTransportLimits } from './grpc-transport.ts'
 import { maxStreamedBytes } from './grpc-transport.ts'
-import type { CallContext } from './http2-call.ts'
+import type { SweptContext } from './http2-call.ts'
 import { Answered, type Expiring, REPLY, refuseCall, statusFields } from './http2-reply.ts'
 import { MessageSplitter } from './message-splitter.ts'
 import { unreadable } from './unreadable.ts'
@@ -14,7 +14,7 @@ export class StreamingCall implements GrpcStream, Expiring {
   readonly #stream: Http2Stream
   readonly #encoding: string
   readonly #limit: number
-  readonly #context: CallContext
+  readonly #context: SweptContext
   readonly #splitter: MessageSplitter
   /** Null until the method has begun. */
   #receiver: GrpcStreamReceiver | null = null
@@ -26,7 +26,7 @@ export class StreamingCall implements GrpcStream, Expiring {
   #ended = false
 
   /** `over` is called once, at its end. */
-  constructor(stream: Http2Stream, { encoding, timeout }: AcceptedHead, context: CallContext, over: () => void) {
+  constructor(stream: Http2Stream, { encoding, timeout }: AcceptedHead, context: SweptContext, over: () => void) {
     this.#stream = stream
     this.#context = context
     this.#over = over

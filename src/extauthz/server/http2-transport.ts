@@ -8,8 +8,8 @@ import type {
   GrpcTransportEvents,
   GrpcTransportLimits,
 } from './grpc-transport.ts'
-import { defaultLimits } from './grpc-transport.ts'
-import type { CallContext } from './http2-call.ts'
+import { defaultLimits, silent } from './grpc-transport.ts'
+import type { SweptContext } from './http2-call.ts'
 import { ServerConnection } from './http2-server-connection.ts'
 
 /** Milliseconds between looks at calls that do not arrive and connections that nobody uses, at most. */
@@ -19,10 +19,8 @@ const SWEEP = 500
 export const createHttp2Transport: CreateGrpcTransport = (handler, limits = defaultLimits, events = silent) =>
   new Http2Transport(handler, limits, events)
 
-const silent: GrpcTransportEvents = { refused() {} }
-
 class Http2Transport implements GrpcTransport {
-  readonly #context: CallContext
+  readonly #context: SweptContext
   readonly #connections = new ConnectionSet<ServerConnection>()
   readonly #interval: number
   #sweeper: NodeJS.Timeout | null = null

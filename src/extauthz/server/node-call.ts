@@ -1,24 +1,11 @@
 import type { Buffer } from 'node:buffer'
 import type { ServerHttp2Stream } from 'node:http2'
 import { grpcStatus, MessageReader } from '../grpc-framing.ts'
-import type { GrpcCall, GrpcHandler, GrpcRefusal, GrpcTransportEvents, GrpcTransportLimits } from './grpc-transport.ts'
+import type { CallContext } from './call-context.ts'
+import type { AcceptedHead } from './grpc-head.ts'
+import type { GrpcCall, GrpcRefusal } from './grpc-transport.ts'
 import { refuse, reply } from './node-reply.ts'
 import { unreadable } from './unreadable.ts'
-
-/** What all connections of a server hold together. */
-export interface Load {
-  calls: number
-  streamingCalls: number
-  bufferedBytes: number
-}
-
-/** What every call of a transport is made with. */
-export interface CallContext {
-  readonly handler: GrpcHandler
-  readonly limits: GrpcTransportLimits
-  readonly events: GrpcTransportEvents
-  readonly load: Load
-}
 
 /** One unary call from its headers to its reply: it is what the handler is given, too. */
 export class UnaryCall implements GrpcCall {
@@ -37,8 +24,7 @@ export class UnaryCall implements GrpcCall {
   #over = false
   #buffered = 0
 
-  /** `timeout` in milliseconds. */
-  constructor(stream: ServerHttp2Stream, path: string, encoding: string, context: CallContext, timeout: number | null) {
+  constructor(stream: ServerHttp2Stream, { path, encoding, timeout }: AcceptedHead, context: CallContext) {
     const { limits } = context
     this.path = path
     this.#stream = stream
@@ -65,10 +51,10 @@ export class UnaryCall implements GrpcCall {
 
   #read(chunk: Buffer): void {
     if (!this.#reading) return
-    const { limits, load } = this.#context
+    const context = this.#context
     this.#buffered += chunk.length
-    load.bufferedBytes += chunk.length
-    if (load.bufferedBytes > limits.maxBufferedBytes) {
+    context.bufferedBytes += chunk.length
+    if (context.bufferedBytes > context.limits.maxBufferedBytes) {
       this.#stopReading()
       this.#refuse('buffered', grpcStatus.resourceExhausted, 'too many bytes at a time')
     } else if (!this.#reader.push(chunk)) this.#finish()
@@ -117,7 +103,7 @@ export class UnaryCall implements GrpcCall {
   #stopReading(): void {
     clearTimeout(this.#timer)
     this.#reading = false
-    this.#context.load.bufferedBytes -= this.#buffered
+    this.#context.bufferedBytes -= this.#buffered
     this.#buffered = 0
   }
 }

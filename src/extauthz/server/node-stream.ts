@@ -1,10 +1,11 @@
 import type { Buffer } from 'node:buffer'
 import type { ServerHttp2Stream } from 'node:http2'
 import { frameMessage, grpcStatus } from '../grpc-framing.ts'
+import type { CallContext } from './call-context.ts'
+import type { AcceptedHead } from './grpc-head.ts'
 import type { GrpcStream, GrpcStreamingMethod, GrpcStreamReceiver } from './grpc-transport.ts'
 import { maxStreamedBytes } from './grpc-transport.ts'
 import { MessageSplitter } from './message-splitter.ts'
-import type { CallContext } from './node-call.ts'
 import { discard, refuse, replyHeaders, statusFields } from './node-reply.ts'
 import { unreadable } from './unreadable.ts'
 
@@ -21,13 +22,11 @@ export class StreamingCall implements GrpcStream {
   #counted = 0
   #ended = false
 
-  /** `timeout` in milliseconds; null: the call may last for ever. */
   constructor(
     stream: ServerHttp2Stream,
     method: GrpcStreamingMethod,
-    encoding: string,
+    { encoding, timeout }: AcceptedHead,
     context: CallContext,
-    timeout: number | null,
   ) {
     this.#stream = stream
     this.#encoding = encoding
@@ -88,14 +87,14 @@ export class StreamingCall implements GrpcStream {
       return
     }
     this.#count(this.#splitter.held)
-    const { load, limits } = this.#context
-    if (this.#counted > 0 && load.bufferedBytes > limits.maxBufferedBytes) {
+    const { bufferedBytes, limits } = this.#context
+    if (this.#counted > 0 && bufferedBytes > limits.maxBufferedBytes) {
       this.end(grpcStatus.resourceExhausted, 'too many bytes at a time')
     }
   }
 
   #count(held: number): void {
-    this.#context.load.bufferedBytes += held - this.#counted
+    this.#context.bufferedBytes += held - this.#counted
     this.#counted = held
   }
 

@@ -1,25 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, test } from 'node:test'
-import grpc from '@grpc/grpc-js'
+import { test } from 'node:test'
 import type { Span } from '../../observe/trace-context.ts'
-import type { Authorizer, AuthorizerOptions, CheckDecision } from '../index.ts'
-import { allow, createAuthorizer, deny } from '../index.ts'
-import { check, get, recording, silent } from './grpc-peers.test.fixture.ts'
-
-const running: (() => unknown)[] = []
-after(() => Promise.all(running.map((end) => end())))
-
-async function start(options: Partial<AuthorizerOptions>): Promise<[Authorizer, grpc.Client]> {
-  const authorizer = createAuthorizer({ check: () => deny(), logger: silent, ...options })
-  const { grpc: address } = await authorizer.listen({ grpc: '127.0.0.1:0' })
-  assert(address)
-  const client = new grpc.Client(`127.0.0.1:${address.port}`, grpc.credentials.createInsecure())
-  running.push(
-    () => client.close(),
-    () => authorizer.close({ grace: 0 }),
-  )
-  return [authorizer, client]
-}
+import { type Authorizer, type AuthorizerOptions, allow, type CheckDecision, deny } from '../index.ts'
+import { check, get, recording, running, start } from './grpc-peers.test.fixture.ts'
 
 /** Does what the path says. */
 const obedient: AuthorizerOptions['check'] = (request) => {
@@ -50,7 +33,7 @@ function samples(authorizer: Authorizer, name: string): Record<string, number> {
 }
 
 test('checks are counted by what became of them, and timed', async () => {
-  const [authorizer, client] = await start({ name: 'ns/a', timeout: 30, check: obedient })
+  const { authorizer, client } = await start({ name: 'ns/a', timeout: 30, check: obedient })
   for (const path of ['/allow', '/allow', '/deny', '/throw', '/reject', '/odd', '/hang']) {
     await check(client, get(path))
   }
@@ -77,7 +60,7 @@ test('what is under way and what is connected can be seen, and what is refused u
     release = resolve
   })
   const answers: (() => void)[] = []
-  const [authorizer, client] = await start({
+  const { authorizer, client } = await start({
     timeout: 60_000,
     check: () => {
       release()
@@ -105,7 +88,7 @@ test('what is under way and what is connected can be seen, and what is refused u
 
 test('decisions are told without secrets, in the form of the proxy', async () => {
   const decisions: CheckDecision[] = []
-  const [, client] = await start({
+  const { client } = await start({
     name: 'ns/a',
     check: obedient,
     decisionLog: { write: (one) => decisions.push(one) },
@@ -154,6 +137,19 @@ test('decisions are told without secrets, in the form of the proxy', async () =>
   )
 })
 
+test('what a denial answers the client is told at most in part, and without tokens', async () => {
+  const told: CheckDecision[] = []
+  const token = `${Buffer.from('{"alg":"none"}').toString('base64url')}.e30.c2ln`
+  const { client } = await start({
+    check: () => deny({ status: 401, body: `your token ${token} ${'x'.repeat(10_000)}` }),
+    decisionLog: { write: (one) => told.push(one) },
+  })
+  await check(client, get('/'))
+  const body = told[0]?.body ?? ''
+  assert.match(body, /^your token \[masked\] x+…$/)
+  assert.ok(body.length <= 513)
+})
+
 test('a level and a share leave out allowed checks, never the others', async () => {
   for (const [options, expected] of [
     [{ level: 'denied' }, ['deny']],
@@ -162,7 +158,7 @@ test('a level and a share leave out allowed checks, never the others', async () 
   ] as const) {
     const told: string[] = []
     const write = (one: CheckDecision) => told.push(one.decision)
-    const [, client] = await start({ check: obedient, decisionLog: { write, ...options } })
+    const { client } = await start({ check: obedient, decisionLog: { write, ...options } })
     await check(client, get('/allow'))
     await check(client, get('/deny'))
     assert.deepEqual(told, expected)
@@ -171,7 +167,7 @@ test('a level and a share leave out allowed checks, never the others', async () 
 
 test('a log that throws changes no decision', async () => {
   const { logger, lines } = recording()
-  const [, client] = await start({
+  const { client } = await start({
     check: obedient,
     logger,
     decisionLog: {
@@ -186,7 +182,7 @@ test('a log that throws changes no decision', async () => {
 
 test('the trace of a request goes on, if its caller records it', async () => {
   const spans: Span[] = []
-  const [, client] = await start({ name: 'ns/a', check: obedient, onSpan: (span) => spans.push(span) })
+  const { client } = await start({ name: 'ns/a', check: obedient, onSpan: (span) => spans.push(span) })
   const traceId = '0af7651916cd43dd8448eb211c80319c'
   const ask = (path: string, traceparent?: string) =>
     check(client, get(path, traceparent === undefined ? {} : { traceparent }))

@@ -31,7 +31,7 @@ export interface Search {
   readonly clock: Float64Array
 }
 
-/** The rank of the first rule in the node that matches, or `best` when none is lower. Allocates nothing. */
+/** The rank of the first matching rule of the node, or `best` when none is lower. No closures: it allocates nothing. */
 export function searchNode(node: RuleNode, facts: Facts, search: Search, start: number): number {
   const now = search.clock[0] as number
   if (node.visited === now) return start

@@ -3,7 +3,7 @@ import { Attachments } from '../../mesh/attachments.ts'
 import type { Mesh } from '../../mesh/mesh.ts'
 import type { Labels } from '../../mesh/resource.ts'
 import type { TargetService } from '../../mesh/service.ts'
-import type { Workload } from '../../mesh/workload.ts'
+import { undescribedWorkload, type Workload } from '../../mesh/workload.ts'
 import type { Target } from './analyzer.ts'
 
 /**
@@ -17,7 +17,7 @@ export function targetsOf(mesh: Mesh): readonly Target[] {
     const labels = attachment.kind === 'selector' ? attachment.labels : {}
     const namespace = meta.namespace
     if (attachment.kind === 'targets' || known.has(namespace, labels)) continue
-    const workload = imagined(namespace, labels)
+    const workload = undescribedWorkload(namespace, '', labels)
     workloads.push(workload)
     known.add(workload)
   }
@@ -75,19 +75,5 @@ class LabelIndex {
     const candidates = [[], ...wanted].map((label) => this.#workloads.get(JSON.stringify([namespace, ...label])) ?? [])
     const fewest = candidates.reduce((least, some) => (some.length < least.length ? some : least))
     return fewest.some((workload) => wanted.every(([name, value]) => workload.labels[name] === value))
-  }
-}
-
-function imagined(namespace: string, labels: Labels): Workload {
-  return {
-    kind: 'CommandLine',
-    namespace,
-    name: '',
-    labels,
-    serviceAccount: 'default',
-    role: { kind: 'sidecar' },
-    ports: [],
-    addresses: [],
-    origin: null,
   }
 }

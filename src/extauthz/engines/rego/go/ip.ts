@@ -1,4 +1,4 @@
-import { parseIp } from '../../../../match/ip.ts'
+import { parseIp, printGroups } from '../../../../match/ip.ts'
 
 /** Addresses as Go sees them: one number of 128 bits, where those of IPv4 are `::ffff:a.b.c.d`. */
 export type Address = bigint
@@ -54,14 +54,7 @@ export function contains({ first, last, v4 }: Network, address: Address): boolea
 
 export function printAddress(address: Address): string {
   if (isV4(address)) return [24n, 16n, 8n, 0n].map((shift) => (address >> shift) & 0xffn).join('.')
-  const groups = Array.from({ length: 8 }, (_, i) => (address >> BigInt(112 - 16 * i)) & 0xffffn)
-  const text = groups.map((group) => group.toString(16)).join(':')
-  // RFC 5952: the longest run of two or more zero groups, the first of equals, becomes `::`.
-  const runs = text.match(/(?:(?:^|:)0(?=:|$)){2,}/g) ?? []
-  const longest = runs.reduce((best, run) => (run.length > best.length ? run : best), '')
-  if (longest === '') return text
-  const at = text.indexOf(longest)
-  return `${text.slice(0, at)}::${text.slice(at + longest.length).replace(/^:/, '')}`
+  return printGroups(Array.from({ length: 8 }, (_, i) => Number((address >> BigInt(112 - 16 * i)) & 0xffffn)))
 }
 
 export function printNetwork({ first, bits }: Network): string {
