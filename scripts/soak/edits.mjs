@@ -10,7 +10,6 @@ const LATE = 300
 export class Edits {
   #stage
   #judge
-  #broken = new Set()
 
   constructor(stage, judge) {
     this.#stage = stage
@@ -22,23 +21,20 @@ export class Edits {
     const { policy } = this.#stage.world
     const next = { ...policy.last }
     const all = this.#stage.go ? ['single', 'pair', 'go'] : ['single', 'pair']
-    random.weighted([
-      [3, () => Object.assign(next, { sometimes: !next.sometimes })],
-      [2, () => Object.assign(next, { pool: next.pool.length < all.length ? all : all.slice(0, -1) })],
-      [1, () => Object.assign(next, { order: next.order === 'inOrder' ? 'atOnce' : 'inOrder' })],
+    // One file each: several would be seen one after the other, each with a word of its own.
+    const [file, change] = random.weighted([
+      [3, () => ['policies.yaml', { sometimes: !next.sometimes }]],
+      [1, () => ['policies.yaml', { order: next.order === 'inOrder' ? 'atOnce' : 'inOrder' }]],
+      [2, () => ['mesh.yaml', { pool: next.pool.length < all.length ? all : all.slice(0, -1) }]],
     ])
-    const files = this.#stage.files(next)
-    // One file an edit: several would be seen one after the other, each with a word of its own.
-    const name = next.pool === policy.last.pool && !this.#broken.has('mesh') ? 'policies.yaml' : 'mesh.yaml'
+    Object.assign(next, change)
     const settled = policy.change(next)
-    if (this.#broken.has('mesh')) this.#stage.write('mesh/policies.yaml', files['policies.yaml'])
-    else this.#stage.write(`mesh/${name}`, files[name])
-    this.#broken.delete('mesh')
+    this.#stage.write(`mesh/${file}`, this.#stage.files(next)[file])
     await this.#becomes('up', 'applied')
     settled(LATE)
   }
 
-  /** A policy file that must not be taken over. It stays until `repair`. */
+  /** A policy file that must not be taken over, and then the good one again. */
   async badPolicy(random) {
     const text = this.#stage.files(this.#stage.world.policy.last)['policies.yaml']
     const bad = random.pick(BAD_POLICIES)(text)

@@ -31,10 +31,12 @@ export async function main({ seed, minutes, rate, output }) {
   const over = new AbortController()
   let interrupted = false
   const interrupt = () => {
+    // Who asks twice does not want to wait; what was started is killed then.
+    if (interrupted) process.exit(130)
     interrupted = true
     over.abort()
   }
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, interrupt)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt)
   const place = new Place()
   const stage = new Stage(place, new Tokens())
   const run = { judge: null, events: new Map(), before: null, after: null, notes: [] }

@@ -50,7 +50,8 @@ export class Role {
     this.starts++
     const [name, value] = MARK.split('=')
     const env = { ...process.env, NO_COLOR: '1', ...this.#env, [name]: value }
-    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    // In a group of its own: what a terminal tells this program is not told to those that it has to end in order.
+    const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     this.#child = child
     const ready = this.next(this.#ready.stream, this.#ready.pattern, READY_MS)
     for (const stream of ['stdout', 'stderr']) {
