@@ -35,7 +35,6 @@ export class Faults {
     const role = this.#pick(random, [...MORTAL, 'single'])
     const over = this.#stage.world.outages.begin(role.name, 'hanging')
     const pids = role.pids()
-    role.tampered = true
     for (const pid of pids) tell(pid, 'SIGSTOP')
     await delay(200 + random.int(3000))
     for (const pid of pids) tell(pid, 'SIGCONT')
@@ -47,9 +46,8 @@ export class Faults {
   async killWorker(random) {
     const role = this.#pick(random, ['pair', 'cel'])
     const over = this.#stage.world.outages.begin(role.name, 'gone')
-    role.tampered = true
     const worker = random.pick(role.workers())
-    const line = role.next('stderr', /a worker has ended/, BACK)
+    const line = role.excuse(/a worker has ended/, BACK)
     tell(worker, 'SIGKILL')
     if ((await line) === null) this.#judge.finding(`${role.name} did not notice that its worker was killed`)
     await this.#complete(role)
@@ -60,9 +58,8 @@ export class Faults {
   async hangWorker(random) {
     const role = this.#pick(random, ['pair', 'cel'])
     const over = this.#stage.world.outages.begin(role.name, 'hanging')
-    role.tampered = true
     const worker = random.pick(role.workers())
-    const line = role.next('stderr', /a worker did not answer and was killed/, STUCK + BACK)
+    const line = role.excuse(/a worker did not answer and was killed/, STUCK + BACK)
     tell(worker, 'SIGSTOP')
     if ((await line) === null) this.#judge.finding(`${role.name} did not notice that its worker hangs`)
     await this.#complete(role)

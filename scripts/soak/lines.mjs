@@ -18,13 +18,9 @@ const LOGGED = [
   /^warn {2}provider cannot be asked provider=\S+ reason=(unavailable|timeout) /,
 ]
 
-/** Of an authorizer whose worker was killed or stopped. */
-const AFTER_FAULTS = [/^error a worker has ended /, /^error a worker did not answer and was killed /]
-
-/** Whether a line of standard error is one that there may be. `faulty`: the program's workers were tampered with. */
-export function isKnown(line, faulty) {
+/** Whether a line of standard error is one that there may be at any time. */
+export function isKnown(line) {
   if (line.trim() === '' || TALK.some((pattern) => pattern.test(line))) return true
   const text = /^\d{4}-\d\d-\d\dT[\d:.]+Z (.*)$/.exec(line)?.[1]
-  if (text === undefined) return false
-  return [...LOGGED, ...(faulty ? AFTER_FAULTS : [])].some((pattern) => pattern.test(text))
+  return text !== undefined && LOGGED.some((pattern) => pattern.test(text))
 }

@@ -6,12 +6,12 @@ import { Direct } from './direct.mjs'
 import { Edits } from './edits.mjs'
 import { Faults } from './faults.mjs'
 import { Judge } from './judge.mjs'
-import { exceeded, measure } from './measure.mjs'
+import { boundsAfter, exceeded, measure } from './measure.mjs'
 import { Place } from './place.mjs'
 import { leftovers } from './processes.mjs'
 import { Proxied } from './proxied.mjs'
 import { print, resultOf } from './report.mjs'
-import { runSchedule } from './schedule.mjs'
+import { isEdit, runSchedule } from './schedule.mjs'
 import { Stage } from './stage.mjs'
 import { Tokens } from './tokens.mjs'
 import { runTraffic } from './traffic.mjs'
@@ -39,7 +39,7 @@ export async function main({ seed, minutes, rate, output }) {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, interrupt)
   const place = new Place()
   const stage = new Stage(place, new Tokens())
-  const run = { judge: null, events: new Map(), before: null, after: null, notes: [] }
+  const run = { judge: null, events: new Map(), before: null, after: null, bounds: null, notes: [] }
   const stop = (why) => {
     say(`over: ${why.split('\n')[0]}`)
     over.abort()
@@ -110,11 +110,13 @@ async function withTraffic(what, part, { stage, judge, events, over, seed, rate,
 
 /** Measures until everything is within bounds again, or that takes too long. */
 async function settle(stage, run) {
+  const edits = [...run.events].filter(([name]) => isEdit(name)).reduce((sum, [, count]) => sum + count, 0)
+  run.bounds = boundsAfter(edits)
   const late = performance.now() + SETTLE_MS
   for (;;) {
     await delay(SETTLE_STEP)
     run.after = await measure(stage)
-    const found = exceeded(run.before, run.after)
+    const found = exceeded(run.before, run.after, run.bounds)
     if (found.length === 0) return
     if (performance.now() < late) continue
     for (const one of found) run.judge.finding(one)

@@ -23,6 +23,7 @@ export class Role {
   #expected = false
   #listeners = new Set()
   last = []
+  #excused = []
   /** How often it was started. */
   starts = 0
 
@@ -85,6 +86,19 @@ export class Role {
       const timer = setTimeout(() => finish(null), patience)
       this.#listeners.add(listener)
     })
+  }
+
+  /** The next line of standard error that matches is the consequence of a fault; resolves to it as `next` does. */
+  excuse(pattern, patience) {
+    this.#excused.push(pattern)
+    return this.next('stderr', pattern, patience)
+  }
+
+  /** Whether a line is one that was excused, which holds for one line each. */
+  excuses(text) {
+    const at = this.#excused.findIndex((pattern) => pattern.test(text))
+    if (at !== -1) this.#excused.splice(at, 1)
+    return at !== -1
   }
 
   /** Its process, and those that this started, the workers. */

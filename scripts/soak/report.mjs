@@ -1,4 +1,4 @@
-import { BOUNDS, MEASURED, shown } from './measure.mjs'
+import { MEASURED, shown } from './measure.mjs'
 
 /** A run's result as one object, `result`, on standard output: as JSON, or as tables. */
 export function print(result, output) {
@@ -6,15 +6,15 @@ export function print(result, output) {
 }
 
 /** `{ seed, minutes, requests: [{ kind, .. }], events: [{ event, count }], resources: [..], notes, findings }`. */
-export function resultOf({ seed, minutes, judge, events, before, after, notes }) {
+export function resultOf({ seed, minutes, judge, events, before, after, bounds, notes }) {
   const requests = [...judge.counts].map(([kind, counts]) => ({ kind, ...counts }))
   const resources =
     before === null || after === null
       ? []
       : MEASURED.flatMap((program) =>
-          Object.keys(BOUNDS).map((what) => ({
+          Object.keys(bounds).map((what) => ({
             ...{ program, what, before: before.get(program)[what], after: after.get(program)[what] },
-            most: before.get(program)[what] + BOUNDS[what],
+            most: before.get(program)[what] + bounds[what],
           })),
         )
   requests.sort((a, b) => (a.kind < b.kind ? -1 : 1))

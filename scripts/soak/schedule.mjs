@@ -3,6 +3,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 /** Milliseconds from one event to the next, in each of the two rows of events. */
 const PAUSE = { least: 500, more: 4000 }
 
+/** Whether an event of that name is an edit of files. */
+export function isEdit(name) {
+  return name.endsWith(' changed') || name.startsWith('bad ')
+}
+
 /**
  * What befalls the programs, by the seed: one row of faults and of edits of engines, of which no two happen at a time,
  * and beside it one of edits of policies. Ends when `signal` says so, behind the event that is under way.

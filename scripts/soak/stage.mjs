@@ -142,7 +142,7 @@ export class Stage {
 
   #read(role, stream, text) {
     if (stream === 'stderr') {
-      if (!isKnown(text, role.tampered === true)) this.#judge.finding(`${role.name} wrote to standard error: ${text}`)
+      if (!role.excuses(text) && !isKnown(text)) this.#judge.finding(`${role.name} wrote to standard error: ${text}`)
     } else if (role.name === 'app' && text.startsWith('wrong: ')) {
       this.#judge.finding(`allowed wrongly: the application was sent ${text}`, { fatal: true })
     } else if (role.name === 'up' && !isDecision(text)) {
