@@ -14,7 +14,7 @@ const CONCURRENCY = Math.min(2, availableParallelism())
 
 const usage = `usage: npm test [-- [--only STAGE]... [FILE]...]
 
-  --only STAGE   lint, types, unit, project, corpus, property, scenarios, interop, differential
+  --only STAGE   lint, types, unit, project, corpus, property, scenarios, interop, differential, soak
   FILE           a test file, by its source (src/match/ip.test.ts) or as compiled
 `
 

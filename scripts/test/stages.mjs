@@ -3,7 +3,7 @@ import path from 'node:path'
 import { root } from '../command.mjs'
 
 /** Stages of test files in the order in which they run: what is quickest to tell first. */
-const order = ['unit', 'project', 'corpus', 'property', 'scenarios', 'interop', 'differential']
+const order = ['unit', 'project', 'corpus', 'property', 'scenarios', 'interop', 'differential', 'soak']
 
 /**
  * The compiled test files by stage: `unit` beside the sources, `project` at the top of test/, and one stage for each

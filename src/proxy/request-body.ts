@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Gathered } from '../extauthz/gathered.ts'
 import type { RequestBodyLimit } from '../mesh/provider.ts'
 import type { BufferedBody, ChainBody } from './chain.ts'
+import { sendLastBytes } from './last-bytes.ts'
 import { LINGER } from './limits.ts'
 
 /** A request's body: parts of it may be shown to a provider before all of it is forwarded. */
@@ -66,9 +67,21 @@ export class RequestBody implements ChainBody {
     const request = this.#request
     this.#chunks?.release()
     if (request.complete || request.destroyed) return
-    const timer = setTimeout(() => request.socket.destroy(), LINGER)
+    const { socket } = request
+    const timer = setTimeout(() => socket.destroy(), LINGER)
     timer.unref()
-    const stop = () => clearTimeout(timer)
+    // Behind a connection's last answer Node closes it in both directions at once.
+    let last = false
+    socket.destroySoon = () => {
+      last = true
+      sendLastBytes(socket)
+    }
+    const stop = () => {
+      clearTimeout(timer)
+      // From here on the class's own is right again.
+      Reflect.deleteProperty(socket, 'destroySoon')
+      if (last) socket.destroySoon()
+    }
     request
       .once('end', stop)
       .once('close', stop)
