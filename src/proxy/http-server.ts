@@ -1,7 +1,7 @@
 import * as http from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { sendLastBytes } from './last-bytes.ts'
+import { sendLastBytes } from '../extauthz/last-bytes.ts'
 import { HEAD_TIMEOUT, IDLE_TIMEOUT, MAX_HEAD_BYTES, MAX_PIPELINED } from './limits.ts'
 import { textReply } from './local-reply.ts'
 import { rawReply, writeReply } from './reply.ts'

@@ -15,7 +15,5 @@ export const MAX_PIPELINED = 100
 /** Requests under way to one endpoint; more are refused with 503, as by Envoy's circuit breaker. */
 export const MAX_UPSTREAM_REQUESTS = 4096
 export const MAX_UPSTREAM_CONNECTIONS = 1024
-/** How long, in milliseconds, the rest of a refused request's body is read so that the client sees the answer. */
-export const LINGER = 1_000
 /** How long, in milliseconds, a request may go on whose peer's certificate has expired or lost its root. */
 export const LAST_REQUEST = 300_000

@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Gathered } from '../extauthz/gathered.ts'
+import { discardRest } from '../extauthz/last-bytes.ts'
 import type { RequestBodyLimit } from '../mesh/provider.ts'
 import type { BufferedBody, ChainBody } from './chain.ts'
-import { sendLastBytes } from './last-bytes.ts'
-import { LINGER } from './limits.ts'
 
 /** A request's body: parts of it may be shown to a provider before all of it is forwarded. */
 export class RequestBody implements ChainBody {
@@ -59,34 +58,10 @@ export class RequestBody implements ChainBody {
     return { body: this.#chunks, contentLength: this.#contentLength }
   }
 
-  /**
-   * After an answer that came before the body's end: reads and drops the rest for a moment, since closing at once
-   * would reset the connection and take the answer from the client.
-   */
+  /** After an answer that came before the body's end. */
   discard(): void {
-    const request = this.#request
     this.#chunks?.release()
-    if (request.complete || request.destroyed) return
-    const { socket } = request
-    const timer = setTimeout(() => socket.destroy(), LINGER)
-    timer.unref()
-    // Behind a connection's last answer Node closes it in both directions at once.
-    let last = false
-    socket.destroySoon = () => {
-      last = true
-      sendLastBytes(socket)
-    }
-    const stop = () => {
-      clearTimeout(timer)
-      // From here on the class's own is right again.
-      Reflect.deleteProperty(socket, 'destroySoon')
-      if (last) socket.destroySoon()
-    }
-    request
-      .once('end', stop)
-      .once('close', stop)
-      .on('error', () => {})
-    request.resume()
+    discardRest(this.#request)
   }
 
   #begin(): void {

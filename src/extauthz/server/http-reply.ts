@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { discardRest } from '../last-bytes.ts'
 import type { HttpAnswer } from './http-answer.ts'
 
 export function sendAnswer(response: ServerResponse, { status, rawHeaders, body }: HttpAnswer): void {
@@ -15,5 +16,5 @@ export function sendStatus(message: IncomingMessage, response: ServerResponse, s
   response.shouldKeepAlive = false
   response.writeHead(status, ['content-length', '0', 'connection', 'close'])
   response.end()
-  message.resume()
+  discardRest(message)
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { request as send } from 'node:http'
 import { connect } from 'node:net'
 import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Logger } from '../../observe/log.ts'
 import type { Authorizer, AuthorizerOptions, AuthorizerRequest } from '../index.ts'
 import { allow, createAuthorizer, deny, error } from '../index.ts'
@@ -181,6 +182,32 @@ test('a body above the limit is refused before it is read', async () => {
   const [answer] = await once(socket.setEncoding('latin1'), 'data')
   assert.match(answer, /^HTTP\/1\.1 413 /)
   socket.destroy()
+})
+
+test('a refusal reaches a client that is still sending', async () => {
+  const port = await start({ check: () => allow() })
+  const client = connect(port, '127.0.0.1')
+  let failure: NodeJS.ErrnoException | null = null
+  client.on('error', (error) => {
+    failure = error
+  })
+  client.pause()
+  const length = 4 * 1024 * 1024 + 1000
+  client.write(`POST / HTTP/1.1\r\nHost: a\r\nContent-Length: ${length}\r\n\r\n`)
+  await new Promise((written) => client.write(Buffer.alloc(length - 20), written))
+  // Were the connection closed behind the refusal, the first of these would be answered with a reset.
+  for (let i = 0; i < 10; i++) {
+    client.write('xx')
+    await delay(20)
+  }
+  let answer = ''
+  client.setEncoding('latin1').on('data', (text) => {
+    answer += text
+  })
+  client.resume()
+  if (!client.closed) await once(client, 'close')
+  assert.equal(failure, null)
+  assert.match(answer, /^HTTP\/1\.1 413 /)
 })
 
 test('close ends idle connections and waits for the check under way', async () => {
