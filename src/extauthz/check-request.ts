@@ -142,8 +142,8 @@ function entry(writer: WireWriter, field: number, name: string, value: string): 
 
 /**
  * One entry a name, repeats joined with a comma (cookies too), as valid UTF-8; without `host` and what only this proxy
- * says, and with what says whether the body is whole. A client does not say what this proxy says, under any name that a provider
- * may read as the same.
+ * says, and with what says whether the body is whole. A client does not say what this proxy says, under any name that a
+ * provider may read as the same.
  */
 export function mergeHeaders({ headers, body }: CheckHttpRequest): Map<string, string> {
   const merged = new Map<string, string>()

@@ -21,6 +21,9 @@ export interface AuthorizerListener {
   readonly tls: AuthorizerTls | null
 }
 
+/** As grpc-go's `keepalive.ServerParameters`, in milliseconds. */
+export const defaultKeepalive = { time: 2 * 60 * 60_000, timeout: 20_000 } as const
+
 /** Durations in milliseconds. */
 export interface AuthorizerGrpcListener extends AuthorizerListener {
   /** When a connection is told to go elsewhere, so that callers spread over replicas; null: never. */

@@ -1,10 +1,10 @@
 import type { Readable } from 'node:stream'
 import type { Pool } from 'undici'
+import { isIdempotent } from '../match/idempotent.ts'
 import type { UpstreamExchange, UpstreamRequest, UpstreamSink } from './upstream.ts'
 import { failureOf } from './upstream-failure.ts'
 
 /** An answer that never began on a connection that the server had just closed may be asked for again. */
-const IDEMPOTENT = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE', 'TRACE'])
 const MOST_ATTEMPTS = 3
 
 /**
@@ -80,7 +80,7 @@ export class UndiciExchange implements UpstreamExchange {
     if (this.#over) return
     const failure = failureOf(error)
     const again = !this.#begun && failure.reason === 'reset' && this.#attempts < MOST_ATTEMPTS
-    if (again && this.#request.body === null && IDEMPOTENT.has(this.#request.method)) {
+    if (again && this.#request.body === null && isIdempotent(this.#request.method)) {
       this.dispatch()
       return
     }

@@ -1,5 +1,6 @@
 import type { AdminAddress } from '../../admin/index.ts'
-import { type Args, UsageError } from '../command.ts'
+import type { Args } from '../command.ts'
+import { readPort } from '../port.ts'
 
 /** Beside those of `up`, so that both run on one machine. */
 const METRICS_PORT = 15030
@@ -14,10 +15,8 @@ export interface AdminPorts {
 export function readAdminPorts(args: Args): AdminPorts {
   const host = args.value('admin-host') ?? '127.0.0.1'
   const address = (name: string, fallback: number): AdminAddress | null => {
-    const text = args.value(name)
-    if (text === undefined) return { host, port: fallback }
-    if (!/^[0-9]{1,5}$/.test(text) || Number(text) > 65535) throw new UsageError(`--${name}: \`${text}\` is no port`)
-    return Number(text) === 0 ? null : { host, port: Number(text) }
+    const port = readPort(args, name, fallback)
+    return port === null ? null : { host, port }
   }
   return {
     addresses: { health: address('health-port', HEALTH_PORT), metrics: address('metrics-port', METRICS_PORT) },

@@ -9,8 +9,8 @@ import type { CloseTimes } from '../../extauthz/server/authorizer-server.ts'
 import type { AuthorizerProblem, ListeningAuthorizer } from './messages.ts'
 
 /** What is to become of the authorizers, already listening: one of the two ends it. */
-export type AuthorizerChange =
-  | { readonly kind: 'failed'; readonly problems: readonly AuthorizerProblem[] }
+export type AuthorizerChange<Problem = AuthorizerProblem> =
+  | { readonly kind: 'failed'; readonly problems: readonly Problem[] }
   | {
       readonly kind: 'prepared'
       readonly listening: readonly ListeningAuthorizer[]

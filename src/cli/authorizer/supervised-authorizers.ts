@@ -5,20 +5,10 @@ import type { Authorizer } from '../../mesh/authorizer.ts'
 import type { Logger } from '../../observe/log.ts'
 import type { MetricsSnapshot } from '../../observe/metrics-snapshot.ts'
 import type { Diagnostic } from '../../source/diagnostic.ts'
+import type { AuthorizerChange } from './authorizers.ts'
 import type { ListeningAuthorizer } from './messages.ts'
 import { describeProblem } from './problem-diagnostic.ts'
 import type { Supervisor } from './supervisor.ts'
-
-/** What is to become of the authorizers, already listening: one of the two ends it. */
-export type AuthorizerChange =
-  | { readonly kind: 'failed'; readonly problems: readonly Diagnostic[] }
-  | {
-      readonly kind: 'prepared'
-      /** Ends those that are gone, and takes the engines of the others that were loaded anew. */
-      commit(): Promise<void>
-      /** Back to what was there before. */
-      undo(): Promise<void>
-    }
 
 /** The authorizers of the files, which a supervisor runs. */
 export class SupervisedAuthorizers {
@@ -37,7 +27,7 @@ export class SupervisedAuthorizers {
   }
 
   /** Starts what is new or changed. When any of it cannot be started, what runs goes on as it was. */
-  async prepare(resources: readonly Authorizer[]): Promise<AuthorizerChange> {
+  async prepare(resources: readonly Authorizer[]): Promise<AuthorizerChange<Diagnostic>> {
     const specs = resources.map(specOf)
     const change = await this.#supervisor.prepare(specs)
     if (change.kind === 'failed') {
@@ -56,7 +46,7 @@ export class SupervisedAuthorizers {
       await change.commit()
       this.#announce(change.listening)
     }
-    return { kind: 'prepared', commit, undo: change.undo }
+    return { ...change, commit }
   }
 
   metrics(): Promise<MetricsSnapshot> {

@@ -37,6 +37,7 @@ const metricsInterval = 2000
  */
 export class Supervisor {
   readonly #options: SupervisorOptions
+  readonly #loadPatience: number
   readonly #ports = new Ports()
   readonly #slots: readonly WorkerSlot[]
   readonly #restarts: Counter
@@ -48,7 +49,8 @@ export class Supervisor {
   constructor(options: SupervisorOptions) {
     this.#options = options
     const { workers, settings, logger, metrics, decisions, stuckAfter } = options
-    const loadPatience = options.loadPatience ?? defaultLoadPatience
+    const { loadPatience = defaultLoadPatience } = options
+    this.#loadPatience = loadPatience
     this.#restarts = metrics.counter('sallyport_authorizer_worker_restarts_total', 'Processes replaced, by why.', [
       'reason',
     ])
@@ -84,7 +86,7 @@ export class Supervisor {
     if (specs.length === 0) return this.#prepared([], specs)
     const running = this.#slots.filter(({ ready }) => ready)
     if (running.length > 0) {
-      const problems = await scout(specs, this.#options.settings, this.#options.loadPatience ?? defaultLoadPatience)
+      const problems = await scout(specs, this.#options.settings, this.#loadPatience)
       if (problems.length > 0) return { kind: 'failed', problems }
     }
     const slots = running.length > 0 ? running : this.#slots

@@ -10,28 +10,23 @@ const MOST_WAITING = 16 * 1024 * 1024
 export function decisionWriter(args: Args, io: Io): (entry: DecisionLogEntry) => void {
   const format = args.value('output') ?? (io.terminal ? 'text' : 'json')
   const paint = style(io.color.stdout && !args.flag('no-color'))
-  let dropped = 0
+  const write = lineWriter(io)
   let waiting = ''
+  let dropped = 0
   // Those of one turn are one write: a system call for each would cost as much as a decision.
   const flush = () => {
-    io.stdout(waiting)
+    write(waiting, dropped)
     waiting = ''
+    dropped = 0
   }
   return (entry) => {
-    if (io.backlog() + waiting.length > MOST_WAITING) {
-      dropped++
-      return
-    }
-    if (dropped > 0) {
-      io.stderr(`${dropped} decisions were not written: stdout is read too slowly\n`)
-      dropped = 0
-    }
-    if (waiting === '') setImmediate(flush)
-    waiting += format === 'json' ? `${JSON.stringify(entry)}\n` : textLine(entry, paint)
+    if (waiting === '' && dropped === 0) setImmediate(flush)
+    if (io.backlog() + waiting.length > MOST_WAITING) dropped++
+    else waiting += format === 'json' ? `${JSON.stringify(entry)}\n` : textLine(entry, paint)
   }
 }
 
-/** Writes lines of JSON that were made elsewhere to stdout; `dropped` is how many were left out there before them. */
+/** Writes whole lines to stdout; `dropped` is how many were left out where they were made, before them. */
 export function lineWriter(io: Io): (lines: string, dropped: number) => void {
   let missing = 0
   return (lines, dropped) => {
@@ -44,7 +39,7 @@ export function lineWriter(io: Io): (lines: string, dropped: number) => void {
       io.stderr(`${missing} decisions were not written: stdout is read too slowly\n`)
       missing = 0
     }
-    io.stdout(lines)
+    if (lines !== '') io.stdout(lines)
   }
 }
 

@@ -10,6 +10,7 @@ import { readDuration } from '../duration.ts'
 import { readInput } from '../input.ts'
 import { EXIT, type ExitCode, type Io } from '../io.ts'
 import { filesOf, MeshFiles, report } from '../load.ts'
+import { readPort } from '../port.ts'
 import { style } from '../style.ts'
 import { look, watchPaths } from '../watch.ts'
 import { decisionWriter } from './decisions.ts'
@@ -250,10 +251,8 @@ function loggerOf(args: Args, io: Io): Logger {
 
 function readPorts(args: Args) {
   const port = (name: string, fallback: number) => {
-    const text = args.value(name)
-    if (text === undefined) return { port: fallback }
-    if (!/^[0-9]{1,5}$/.test(text) || Number(text) > 65535) throw new UsageError(`--${name}: \`${text}\` is no port`)
-    return Number(text) === 0 ? null : { port: Number(text) }
+    const read = readPort(args, name, fallback)
+    return read === null ? null : { port: read }
   }
   return { health: port('health-port', 15021), metrics: port('metrics-port', 15020), admin: port('admin-port', 15000) }
 }

@@ -1,3 +1,4 @@
+import { isIdempotent } from '../../match/idempotent.ts'
 import type { CheckHttpRequest } from '../check.ts'
 import type { Connect } from './connect.ts'
 import type { Target } from './endpoints.ts'
@@ -14,9 +15,6 @@ const connectTimeout = 5000
 
 /** Milliseconds after which an endpoint that no check has reached is looked after, so that its loss is known before one does. */
 const confirmAfter = 5000
-
-/** What may be asked twice (RFC 9110, section 9.2.2). */
-const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'])
 
 const deadlineHeader = 'x-envoy-expected-rq-timeout-ms'
 
@@ -178,7 +176,7 @@ export class HttpHost extends Host {
         check.unsent(end.message)
         break
       case 'stale':
-        if (idempotent.has(check.request.http?.method ?? '')) check.notProcessed(end.message, false)
+        if (isIdempotent(check.request.http?.method ?? '')) check.notProcessed(end.message, false)
         else check.answered(failure('unavailable', end.message), true)
         break
       case 'failed':

@@ -1,4 +1,5 @@
 import type { Duplex } from 'node:stream'
+import { defaultKeepalive } from '../../mesh/authorizer.ts'
 
 /** One unary call: bytes in. */
 export interface GrpcCall {
@@ -73,7 +74,7 @@ export interface GrpcTransportLimits {
   readonly keepaliveTimeout: number
 }
 
-/** Ages and keepalive as in grpc-go's `keepalive.ServerParameters`. */
+/** Ages as in grpc-go's `keepalive.ServerParameters`. */
 export const defaultLimits: GrpcTransportLimits = {
   maxMessageBytes: 4 * 1024 * 1024,
   maxBufferedBytes: 256 * 1024 * 1024,
@@ -85,8 +86,8 @@ export const defaultLimits: GrpcTransportLimits = {
   idleTimeout: 15 * 60_000,
   maxConnectionAge: null,
   maxConnectionAgeGrace: null,
-  keepaliveTime: 2 * 60 * 60_000,
-  keepaliveTimeout: 20_000,
+  keepaliveTime: defaultKeepalive.time,
+  keepaliveTimeout: defaultKeepalive.timeout,
 }
 
 /** Octets that a caller may say at a time in a streaming call: the methods that stream are asked for names. */

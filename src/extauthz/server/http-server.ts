@@ -132,7 +132,7 @@ class HttpServer implements HttpAuthorizerServer {
     response.once('close', () => {
       if (connection !== undefined) connection.requests--
     })
-    if ((message.headersDistinct.host ?? []).length > 1) {
+    if (hostLines(message) > 1) {
       // RFC 9112, section 3.2: readers disagree on which host it is.
       this.#reject(message, response, 400, 'malformed')
       return
@@ -174,6 +174,12 @@ class HttpServer implements HttpAuthorizerServer {
     this.#events.refused(why)
     sendStatus(message, response, status)
   }
+}
+
+function hostLines({ rawHeaders }: IncomingMessage): number {
+  let lines = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) if (rawHeaders[i]?.toLowerCase() === 'host') lines++
+  return lines
 }
 
 /** Ends after the request that is under way, or about to come. */

@@ -3,15 +3,12 @@ import type { Http2Connection } from '../../http2/connection.ts'
 import { closeConnection, speakOver } from '../../http2/over-socket.ts'
 import type { Http2Stream } from '../../http2/stream.ts'
 import { grpcStatus } from '../grpc-framing.ts'
-import { ConnectionTimers } from './connection-timers.ts'
+import { ConnectionTimers, DRAIN_PAUSE, spreadAge } from './connection-timers.ts'
 import { type AcceptedHead, admit, type CallHead, readHead } from './grpc-head.ts'
 import type { GrpcConnection, GrpcStreamingMethod } from './grpc-transport.ts'
 import { Call, type SweptContext } from './http2-call.ts'
 import { type Expiring, refuseCall, refuseHttp } from './http2-reply.ts'
 import { StreamingCall } from './http2-streaming-call.ts'
-
-/** Milliseconds that a caller may take to acknowledge the first GOAWAY. */
-const DRAIN_PAUSE = 1000
 
 /** A caller's connection with its calls: its age, its PINGs, and its end. */
 export class ServerConnection implements GrpcConnection {
@@ -37,9 +34,7 @@ export class ServerConnection implements GrpcConnection {
     const { now } = context
     this.#usedAt = now
     this.#pingAt = now + keepaliveTime
-    // Connections that began together must not all come back together.
-    this.#oldAt =
-      maxConnectionAge === null ? Number.POSITIVE_INFINITY : now + maxConnectionAge * (0.9 + Math.random() / 5)
+    this.#oldAt = maxConnectionAge === null ? Number.POSITIVE_INFINITY : now + spreadAge(maxConnectionAge)
     // A caller that has said its last word wants no answer any more.
     socket.allowHalfOpen = false
     this.#connection = speakOver(

@@ -19,8 +19,8 @@ export type Form = 'grpc' | 'http'
 export type Judge = (asked: Asked, form?: Form) => Verdict | Promise<Verdict>
 
 /**
- * What became of a check. All but `allow` refuse: `error` for one that threw, or answered with `error()` or with what is no answer, `timeout` for
- * one that took too long, `cancelled` for one whose caller had gone.
+ * What became of a check. All but `allow` refuse: `error` for one that threw, or answered with `error()` or with what is
+ * no answer, `timeout` for one that took too long, `cancelled` for one whose caller had gone.
  */
 export type CheckResult = 'allow' | 'deny' | 'error' | 'timeout' | 'cancelled'
 

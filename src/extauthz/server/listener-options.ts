@@ -1,6 +1,6 @@
 import type { AuthorizerGrpcListener, AuthorizerListener, AuthorizerTls } from '../../mesh/authorizer.ts'
+import { defaultKeepalive } from '../../mesh/authorizer.ts'
 import { readListenAddress } from './address.ts'
-import { defaultLimits } from './grpc-transport.ts'
 
 /** An address with what else there is to say of it. */
 export interface ListenerOptions {
@@ -54,7 +54,7 @@ export function readGrpcListener(given: string | GrpcListenerOptions): Authorize
     keepalive = {},
     reflection = true,
   } = typeof given === 'string' ? ({} as Partial<GrpcListenerOptions>) : given
-  const { time = defaultLimits.keepaliveTime, timeout = defaultLimits.keepaliveTimeout } = keepalive
+  const { time = defaultKeepalive.time, timeout = defaultKeepalive.timeout } = keepalive
   for (const [name, value] of Object.entries({ maxConnectionAge, maxConnectionAgeGrace, time, timeout })) {
     if (value !== null && !(value >= 0)) throw new RangeError(`listen: ${name} must be a number of milliseconds`)
   }

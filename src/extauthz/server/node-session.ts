@@ -3,7 +3,7 @@ import { constants, type ServerHttp2Session } from 'node:http2'
 import type { Duplex } from 'node:stream'
 import { TLSSocket } from 'node:tls'
 import { grpcStatus } from '../grpc-framing.ts'
-import { ConnectionTimers } from './connection-timers.ts'
+import { ConnectionTimers, DRAIN_PAUSE, spreadAge } from './connection-timers.ts'
 import type { GrpcConnection, GrpcTransportLimits } from './grpc-transport.ts'
 import type { StreamingCall } from './node-stream.ts'
 
@@ -12,9 +12,6 @@ const maxStreamId = 2 ** 31 - 1
 
 /** That frame: eight bytes, of type 7, on stream 0; the last stream, and NO_ERROR. */
 const shutdownNotice = Buffer.from([0, 0, 8, 7, 0, 0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0])
-
-/** How long a client may take to acknowledge the first GOAWAY. */
-const drainPause = 1000
 
 /** The life of one connection: its age, its PINGs, and its end. */
 export class Connection implements GrpcConnection {
@@ -33,9 +30,7 @@ export class Connection implements GrpcConnection {
     session.setTimeout(idleTimeout, () => this.drain(keepaliveTimeout))
     session.once('close', () => this.#timers.clear())
     if (maxConnectionAge !== null) {
-      // Connections that began together must not all come back together.
-      const age = maxConnectionAge * (0.9 + Math.random() * 0.2)
-      this.#timers.after(age, () => this.drain(maxConnectionAgeGrace))
+      this.#timers.after(spreadAge(maxConnectionAge), () => this.drain(maxConnectionAgeGrace))
     }
     this.#timers.after(keepaliveTime, () => this.#keepAlive())
   }
@@ -61,7 +56,7 @@ export class Connection implements GrpcConnection {
       if (!session.closed && !session.destroyed) session.close()
     }
     // A client that closes at the first one never answers the PING.
-    const timer = this.#timers.after(drainPause, finish)
+    const timer = this.#timers.after(DRAIN_PAUSE, finish)
     if (!session.ping(finish)) finish()
     if (grace !== null) this.#timers.after(grace, () => session.destroy())
   }

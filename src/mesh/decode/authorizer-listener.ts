@@ -1,6 +1,6 @@
 import { parseSpiffeAllowance } from '../../match/spiffe-allow-list.ts'
 import type { AuthorizerGrpcListener, AuthorizerListener, AuthorizerTls } from '../authorizer.ts'
-import { placedListener } from '../authorizer.ts'
+import { defaultKeepalive, placedListener } from '../authorizer.ts'
 import { parseListenAddress } from '../listen-address.ts'
 import { besideDocument } from './beside-document.ts'
 import type { Cursor } from './cursor.ts'
@@ -9,9 +9,6 @@ import { boolean, list, map, string } from './decoder.ts'
 import { duration } from './duration.ts'
 import { optional, record, required } from './record.ts'
 import { LEAF } from './shape.ts'
-
-/** As grpc-go's `keepalive.ServerParameters`. */
-const DEFAULT_KEEPALIVE = { time: 2 * 60 * 60_000, timeout: 20_000 }
 
 const listen = map(string, (text, at): string | undefined => {
   const parsed = parseListenAddress(text)
@@ -106,10 +103,10 @@ export const grpcListener: Decoder<AuthorizerGrpcListener> = map(
     maxConnectionAgeGrace: optional(duration, null),
     keepalive: optional(
       record({
-        time: optional(longDuration, DEFAULT_KEEPALIVE.time),
-        timeout: optional(longDuration, DEFAULT_KEEPALIVE.timeout),
+        time: optional(longDuration, defaultKeepalive.time),
+        timeout: optional(longDuration, defaultKeepalive.timeout),
       }),
-      DEFAULT_KEEPALIVE,
+      defaultKeepalive,
     ),
     reflection: optional(boolean, true),
   }),
